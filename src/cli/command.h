@@ -1,0 +1,43 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+
+namespace dcoord::cli {
+
+class Context;
+
+/// One verb of a noun: what it takes and what it does. The closures own the variables that the options are bound to.
+struct Verb {
+  std::string name;     ///< "run"; "" for a noun without verbs
+  std::string summary;  ///< one line, lower case, no full stop
+  std::string usage;    ///< after the verb: "NAME [OPTIONS] -- COMMAND [ARG...]"
+  std::vector<std::string> examples;  ///< whole lines, as typed
+  bool takes_command = false;         ///< needs `-- COMMAND`, or -c where it declares that
+  std::function<void(OptionSet&)> declare;
+  std::function<int(Context&)> run;   ///< the exit code; failures throw Error
+};
+
+struct Noun {
+  std::string name;
+  std::string summary;
+  std::vector<std::string> examples;
+  std::vector<Verb> verbs;
+};
+
+/// An entry of the list of nouns: what `dcoord` alone prints, and how to get the rest, which is only built when the
+/// noun is used, since building every option of the tree costs more than a command does.
+struct NounEntry {
+  const char* name;
+  const char* group;    ///< COORDINATE, WORK, OBSERVE, SETUP
+  const char* summary;
+  Noun (*make)();
+};
+
+/// All nouns, in the order of the help text.
+const std::vector<NounEntry>& nouns();
+
+}  // namespace dcoord::cli

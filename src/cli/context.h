@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "cli/config.h"
+#include "hold/start_state.h"
+#include "output/printer.h"
+#include "redis/script_runner.h"
+
+namespace dcoord::cli {
+
+/// What a verb gets to work with.
+class Context {
+ public:
+  Context(Config config, std::optional<std::vector<std::string>> tail, hold::StartState start);
+  ~Context();
+
+  const Config& config() const { return config_; }
+  /// What stood after `--`, byte for byte; nothing when there was no `--`.
+  const std::optional<std::vector<std::string>>& tail() const { return tail_; }
+  const hold::StartState& start() const { return start_; }
+  Loop& loop() { return loop_; }
+  /// Prints results on stdout in the chosen format.
+  output::Printer& printer();
+  /// The servers, connected to when first used. Reads passwords: see hold::Supervisor for what must come before.
+  redis::ScriptRunner& scripts();
+  /// A second, independent connection to the same servers, for waiting on a mailbox while holding.
+  std::unique_ptr<redis::ScriptRunner> new_scripts();
+  /// For a one-shot: give up connecting after --connect-timeout, and altogether after `limit` (or
+  /// --command-timeout when none is given).
+  redis::Patience patience(std::optional<Duration> limit = std::nullopt);
+
+ private:
+  Config config_;
+  std::optional<std::vector<std::string>> tail_;
+  hold::StartState start_;
+  SystemClock clock_;
+  Loop loop_{clock_};
+  std::unique_ptr<output::Printer> printer_;
+  std::unique_ptr<redis::ScriptRunner> scripts_;
+};
+
+}  // namespace dcoord::cli
