@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "output/record.h"
+#include "primitives/lock.h"
+
+namespace dcoord::output {
+
+enum class Format { table, plain, json };
+
+struct Style {
+  Format format = Format::table;
+  bool headers = true;
+  bool color = false;
+  int width = 0;  ///< of the terminal; 0: no terminal, cut nothing
+};
+
+/// A hold that outlives the command: what `lock acquire` hands to a script.
+struct Acquired {
+  std::string name;
+  std::string token;
+  std::string owner;
+  std::string held;  ///< the new DCOORD_HELD
+  long long fence = 0;
+  int slot = -1;         ///< -1: not a lock with slots
+  std::string resource;  ///< "" without a pool
+  long long lease_ms = 0;
+  long long waited_ms = 0;
+};
+
+/// Writes results to stdout, one overload a kind of result. Nothing but results goes through here; what others wrote
+/// (names, hosts, commands) is escaped in table and plain form.
+class Printer {
+ public:
+  virtual ~Printer() = default;
+  virtual void print(const Record& record) = 0;
+  /// Several of the same shape: a table, or JSON as one array.
+  virtual void print(const std::vector<Record>& records) = 0;
+  virtual void print(const primitives::LockView& lock) = 0;
+  virtual void print(const std::vector<primitives::LockView>& locks) = 0;
+  virtual void print(const Acquired& acquired) = 0;
+};
+
+std::unique_ptr<Printer> make_printer(const Style& style);
+
+/// `text` as one shell word, quoted if it needs to be: safe for eval in any POSIX shell.
+std::string shell_quote(const std::string& text);
+
+/// "held", "free" or "stale".
+const char* state_word(primitives::LockView::State state);
+/// "exclusive", "shared" or "slots".
+const char* mode_word(primitives::LockMode mode);
+/// What --holder takes: the start of the hold's token.
+std::string holder_id(const primitives::LockParty& party);
+
+}  // namespace dcoord::output

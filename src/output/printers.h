@@ -1,0 +1,15 @@
+#pragma once
+
+#include <memory>
+
+#include "output/printer.h"
+
+namespace dcoord::output {
+
+std::unique_ptr<Printer> make_text_printer(const Style& style);  ///< table and plain
+std::unique_ptr<Printer> make_json_printer();
+
+/// Writes to stdout through stdio; that it arrived is checked once, when the program ends.
+void write_out(const std::string& text);
+
+}  // namespace dcoord::output

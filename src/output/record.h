@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace dcoord::output {
+
+/// A small result as named values in order: what a verb without a form of its own answers. Names are JSON keys
+/// (lower case, words joined by _, times in _ms).
+struct Record {
+  using Value = std::variant<std::string, long long, bool, std::nullptr_t>;
+  std::vector<std::pair<std::string, Value>> fields;
+
+  Record& add(std::string name, std::string value) {
+    fields.emplace_back(std::move(name), std::move(value));
+    return *this;
+  }
+  Record& add(std::string name, const char* value) { return add(std::move(name), std::string(value)); }
+  Record& add(std::string name, long long value) {
+    fields.emplace_back(std::move(name), value);
+    return *this;
+  }
+  Record& add_bool(std::string name, bool value) {
+    fields.emplace_back(std::move(name), value);
+    return *this;
+  }
+  Record& add_null(std::string name) {
+    fields.emplace_back(std::move(name), nullptr);
+    return *this;
+  }
+};
+
+}  // namespace dcoord::output

@@ -1,0 +1,160 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "base/duration.h"
+#include "base/log.h"
+#include "output/printers.h"
+#include "output/table.h"
+
+namespace dcoord::output {
+namespace {
+
+using primitives::LockParty;
+using primitives::LockView;
+
+std::string text_of(const Record::Value& value) {
+  struct Visitor {
+    std::string operator()(const std::string& s) const { return s; }
+    std::string operator()(long long n) const { return std::to_string(n); }
+    std::string operator()(bool b) const { return b ? "yes" : "no"; }
+    std::string operator()(std::nullptr_t) const { return "-"; }
+  };
+  return std::visit(Visitor(), value);
+}
+
+std::string upper(std::string text) {
+  for (char& c : text) c = c == '_' ? ' ' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+  return text;
+}
+
+std::string lease_text(const LockParty& p) {
+  if (p.lease_left <= Millis(0)) return "over for " + format_age(-p.lease_left);
+  return format_age(p.lease_left) + " left";
+}
+
+std::string holder_text(const LockParty& p) { return fmt::format("{}:{}", p.who.host, p.who.pid); }
+
+std::string note_text(const LockParty& p) {
+  std::string note = p.who.label.empty() ? p.who.command : fmt::format("[{}] {}", p.who.label, p.who.command);
+  if (p.offered) note += " (offered, not claimed yet)";
+  if (p.revoked) note += " (taken away, stopping)";
+  if (p.resting) note += " (ended, stays taken for its least time)";
+  if (p.nested) note += " (nested)";
+  return note;
+}
+
+std::string slot_text(const LockView& lock, const LockParty& p) {
+  if (lock.limit == 0) return "-";
+  const auto slot = static_cast<size_t>(p.slot);
+  return slot < lock.pool.size() ? fmt::format("{} {}", p.slot, lock.pool[slot]) : std::to_string(p.slot);
+}
+
+class TextPrinter : public Printer {
+ public:
+  explicit TextPrinter(const Style& style) : style_(style) {}
+
+  void print(const Record& record) override {
+    Table table({"", ""});
+    for (const auto& [name, value] : record.fields) {
+      if (plain()) table.add({text_of(value)});
+      else table.add({upper(name), text_of(value)});
+    }
+    write_out(table.text(false, 0));
+  }
+
+  void print(const std::vector<Record>& records) override {
+    if (records.empty()) return;
+    std::vector<std::string> headers;
+    for (const auto& [name, value] : records[0].fields) headers.push_back(upper(name));
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& record : records) {
+      std::vector<std::string> row;
+      for (const auto& [name, value] : record.fields) row.push_back(text_of(value));
+      rows.push_back(std::move(row));
+    }
+    write_rows(std::move(headers), rows);
+  }
+
+  void print(const LockView& lock) override {
+    if (plain()) return print(std::vector<LockView>{lock});
+    std::string head = fmt::format("{}: {}", log::printable(lock.name), state_word(lock.state));
+    if (lock.state != LockView::State::free) head += fmt::format(", {}", mode_word(lock.mode));
+    if (lock.limit > 0) head += fmt::format(" ({})", lock.limit);
+    if (lock.fence > 0) head += fmt::format(", fence {}", lock.fence);
+    if (lock.waiting > 0) head += fmt::format(", {} waiting", lock.waiting);
+    write_out(head + "\n");
+    Table holders({"HOLDER", "USER", "HELD", "LEASE", "FENCE", "SLOT", "ID", "COMMAND"});
+    for (const auto& p : lock.holders) {
+      holders.add({holder_text(p), p.who.user, format_age(lock.server_time - p.since), lease_text(p),
+                   std::to_string(p.fence), slot_text(lock, p), holder_id(p), note_text(p)});
+    }
+    if (!lock.holders.empty()) write_out(holders.text(style_.headers, style_.width));
+    Table waiters({"WAITER", "USER", "WAITS", "MODE", "COMMAND"});
+    for (const auto& p : lock.waiters) {
+      waiters.add({holder_text(p), p.who.user, format_age(lock.server_time - p.since), mode_word(p.mode), note_text(p)});
+    }
+    if (!lock.waiters.empty()) write_out(waiters.text(style_.headers, style_.width));
+  }
+
+  void print(const std::vector<LockView>& locks) override {
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& lock : locks) {
+      const LockParty* first = lock.holders.empty() ? nullptr : &lock.holders[0];
+      std::string holder = first == nullptr ? "-" : holder_text(*first);
+      if (lock.holders.size() > 1) holder += fmt::format(" +{}", lock.holders.size() - 1);
+      rows.push_back({lock.name, state_word(lock.state), first == nullptr ? "-" : mode_word(lock.mode), holder,
+                      first == nullptr ? "-" : format_age(lock.server_time - first->since),
+                      first == nullptr ? "-" : lease_text(*first), std::to_string(lock.waiting),
+                      std::to_string(lock.fence)});
+    }
+    write_rows({"NAME", "STATE", "MODE", "HOLDER", "AGE", "LEASE", "WAITERS", "FENCE"}, rows);
+  }
+
+  void print(const Acquired& a) override {
+    if (plain()) return write_out(a.token + "\n");
+    std::string out;
+    std::string names;
+    const auto assign = [&](const std::string& name, const std::string& value) {
+      out += fmt::format("{}={}\n", name, shell_quote(value));
+      names += " " + name;
+    };
+    assign("DCOORD_LOCK_NAME", a.name);
+    assign("DCOORD_TOKEN", a.token);
+    assign("DCOORD_FENCE", std::to_string(a.fence));
+    if (a.slot >= 0) assign("DCOORD_SLOT", std::to_string(a.slot));
+    if (!a.resource.empty()) assign("DCOORD_RESOURCE", a.resource);
+    assign("DCOORD_OWNER", a.owner);
+    assign("DCOORD_HELD", a.held);
+    // One write for all: a reader that evaluates half of it must not believe it holds a lock.
+    write_out(out + "export" + names + "\n");
+  }
+
+ private:
+  bool plain() const { return style_.format == Format::plain; }
+
+  /// A table, or for plain one line a row with tabs between the cells and no headers.
+  void write_rows(std::vector<std::string> headers, const std::vector<std::vector<std::string>>& rows) {
+    if (plain()) {
+      std::string out;
+      for (const auto& row : rows) {
+        for (size_t i = 0; i < row.size(); ++i) out += (i == 0 ? "" : "\t") + log::printable(row[i]);
+        out += '\n';
+      }
+      return write_out(out);
+    }
+    Table table(std::move(headers));
+    for (const auto& row : rows) table.add(row);
+    write_out(table.text(style_.headers, style_.width));
+  }
+
+  Style style_;
+};
+
+}  // namespace
+
+std::unique_ptr<Printer> make_text_printer(const Style& style) { return std::make_unique<TextPrinter>(style); }
+
+void write_out(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+}  // namespace dcoord::output

@@ -1,0 +1,45 @@
+#include "primitives/keys.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace dcoord::primitives {
+
+int bucket_of(std::string_view name) {
+  uint32_t hash = 2166136261u;
+  for (const char c : name) {
+    hash ^= static_cast<unsigned char>(c);
+    hash *= 16777619u;
+  }
+  return static_cast<int>(hash % kBuckets);
+}
+
+std::string Keys::key(std::string_view name, std::string_view kind) const {
+  return fmt::format("{}:{{{}}}:{}:{}", namespace_, bucket_of(name), kind, name);
+}
+
+std::string Keys::mailbox(std::string_view name, std::string_view token) const {
+  return fmt::format("{}:{{{}}}:mail:{}", namespace_, bucket_of(name), token);
+}
+
+std::string Keys::index(int bucket, std::string_view kind) const {
+  return fmt::format("{}:{{{}}}:index:{}", namespace_, bucket, kind);
+}
+
+void check_name(std::string_view name, std::string_view what) {
+  const auto refuse = [&](std::string_view why) {
+    throw usage_error(fmt::format("invalid {}: {}", what, why),
+                      "a name is 1 to 255 bytes of UTF-8 without control characters");
+  };
+  if (name.empty()) refuse("it is empty");
+  if (name.size() > 255) refuse(fmt::format("it has {} bytes, 255 at most are allowed", name.size()));
+  if (log::printable(name) != name) {
+    refuse(fmt::format("'{}' has a control character or is not UTF-8", log::printable(name)));
+  }
+}
+
+}  // namespace dcoord::primitives

@@ -1,0 +1,173 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/task.h"
+#include "primitives/holder.h"
+#include "primitives/keys.h"
+#include "redis/script_runner.h"
+
+namespace dcoord::primitives {
+
+enum class LockMode { exclusive, shared, slot };
+
+/// What is asked for. The token identifies the request: the same token asks again for the same thing and never counts
+/// twice.
+struct LockRequest {
+  std::string token;
+  LockMode mode = LockMode::exclusive;
+  int limit = 0;                   ///< LockMode::slot: how many may hold at once
+  std::vector<std::string> pool;   ///< LockMode::slot: names of the slots; empty for numbers alone
+  bool resize = false;             ///< take a new limit or pool though others hold or wait
+  Duration ttl = std::chrono::seconds(30);
+  std::string parent;              ///< token of a live hold of this same lock that this one is nested in, or ""
+  bool reentrant = false;          ///< nesting is wanted
+  Holder who;
+};
+
+/// Held now.
+struct LockGranted {
+  long long fence = 0;
+  int slot = 0;
+  TimePoint valid_end;  ///< the lease's end, counted from when the answered request was sent
+  Duration waited{};
+  bool nested = false;
+};
+
+/// In line.
+struct LockWaiting {
+  TimePoint look_at;    ///< when to ask again at the latest
+  long long place = 0;  ///< 0 is the head of the line
+  long long in_line = 0;
+  std::string ticket;   ///< keeps the place if it was purged: pass it on
+  Holder holder;
+  Duration held_for{};
+  Duration lease_left{};
+};
+
+/// Not free, and no wait was wanted.
+struct LockHeld {
+  Holder holder;
+  Duration held_for{};
+  Duration lease_left{};
+  long long in_line = 0;
+};
+
+/// Refused for a reason that waiting would not cure.
+struct LockRefused {
+  enum class Why {
+    nested,     ///< would wait for the hold it is nested in
+    upgrading,  ///< another reader waits to become the writer already: `holder`
+    revoked,    ///< the hold of this token, or the one it is nested in, was taken away
+    gone,       ///< this token was released or left before
+    limit,      ///< others hold or wait under another limit or pool: `limit`, `pool`
+  };
+  Why why;
+  Holder holder;
+  int limit = 0;
+  std::vector<std::string> pool;
+};
+
+using LockAnswer = std::variant<LockGranted, LockWaiting, LockHeld, LockRefused>;
+
+struct LockRenewed {
+  TimePoint valid_end;
+  Millis server_time{};  ///< the server's clock, to compare rates with
+};
+struct LockLost {
+  bool revoked = false;  ///< taken away by an operator; else the lease ended
+};
+
+struct LockReleased {
+  enum class What { released, left, gone } what;
+  Duration held{};
+  Duration stays_taken{};
+};
+
+/// One who holds, held last, or waits.
+struct LockParty {
+  std::string token;
+  LockMode mode = LockMode::exclusive;
+  Holder who;
+  bool offered = false, revoked = false, nested = false, resting = false;
+  int slot = 0;
+  Millis since{};          ///< wall clock of the server, ms since the epoch; for a waiter, when it asked
+  Millis lease_left{};     ///< negative: it ended so long ago
+  long long fence = 0;
+};
+
+/// What is known of a lock.
+struct LockView {
+  std::string name;
+  enum class State { free, held, stale } state = State::free;  ///< stale: the last holder's lease ended unreleased
+  LockMode mode = LockMode::exclusive;
+  Millis server_time{};
+  long long fence = 0;
+  int limit = 0;
+  std::vector<std::string> pool;
+  long long acquired = 0, contended = 0, lost = 0, timed_out = 0;
+  std::vector<LockParty> holders;
+  long long waiting = 0;           ///< how many wait
+  std::vector<LockParty> waiters;  ///< the first of them, in order
+};
+
+/// The lock over its scripts. Holds no state of its own; every call may throw what ScriptRunner::run throws.
+class Lock {
+ public:
+  Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name);
+
+  /// Asks once; with `wait` it stands in line afterwards. `ticket` is that of the last LockWaiting, or "".
+  Task<LockAnswer> ask(LockRequest request, bool wait, std::string ticket, redis::Patience patience);
+
+  /// Asks and waits by mailbox until it is decided or `until` has passed: then the last LockWaiting is returned, and
+  /// the request is still in line: leave with release. `on_wait` hears each LockWaiting. `connect_until` bounds the
+  /// first connection; once in line a lost one is retried until `until`. Cancelling leaves the request in line, too.
+  Task<LockAnswer> acquire(LockRequest request, TimePoint until, TimePoint connect_until,
+                           std::function<void(const LockWaiting&)> on_wait);
+
+  Task<std::variant<LockRenewed, LockLost>> renew(std::string token, Duration ttl, redis::Patience patience);
+
+  /// Releases the hold, or leaves the line. `least`: the hold stays taken at least that long since its grant.
+  Task<LockReleased> release(std::string token, Duration least, bool timed_out, redis::Patience patience);
+
+  /// Takes a hold away; nothing if that token does not hold. The lease that is left is returned.
+  Task<std::optional<Millis>> revoke(std::string token, redis::Patience patience);
+
+  struct Forgotten {
+    enum class What { forgotten, absent, held, waited } what;
+    Holder holder;
+  };
+  Task<Forgotten> forget(redis::Patience patience);
+
+  Task<LockView> show(int waiters, redis::Patience patience);
+
+  const std::string& name() const { return name_; }
+  std::string mailbox(std::string_view token) const { return keys_.mailbox(name_, token); }
+  redis::ScriptRunner& scripts() { return scripts_; }
+
+ private:
+  Task<redis::Answer> run(const redis::Script& script, std::vector<std::string> keys, std::vector<std::string> args,
+                          redis::Patience patience);
+  Task<void> deliver(const redis::Reply& reply, size_t from, redis::Patience patience);
+
+  Loop& loop_;
+  redis::ScriptRunner& scripts_;
+  const Keys& keys_;
+  std::string name_;
+  std::vector<std::string> hold_keys_;  // lock, line, waiters
+};
+
+/// All locks of the namespace, in the order of their names. Reads the indexes, then each lock, in pipelines; prunes
+/// names whose locks have expired.
+Task<std::vector<LockView>> list_locks(redis::ScriptRunner& scripts, const Keys& keys, int waiters,
+                                       redis::Patience patience);
+
+}  // namespace dcoord::primitives
