@@ -7,8 +7,8 @@
 
 namespace dcoord::redis {
 
-/// An owned RESP2 reply. Accessors throw Error (internal) when the reply is not what they are asked for: a script
-/// and its caller disagree.
+/// An owned RESP2 reply. Accessors throw Error (internal) when the reply is not what they are asked
+/// for: a script and its caller disagree.
 class Reply {
  public:
   enum class Type { nil, status, error, integer, string, array };

@@ -5,13 +5,15 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/task.h"
 #include "redis/reply.h"
 #include "redis/script.h"
 
 namespace dcoord::redis {
 
-/// A script's reply. Whatever time it tells counts from `sent`, when the request that was answered was sent.
+/// A script's reply. Whatever time it tells counts from `sent`, when the request that was answered
+/// was sent.
 struct Answer {
   Reply reply;
   TimePoint sent;
@@ -20,25 +22,38 @@ struct Answer {
 /// How long to try.
 struct Patience {
   TimePoint until;          ///< give up: what was sent by then and not answered is unknown (74)
-  TimePoint connect_until;  ///< give up earlier while nothing could be sent at all (69); kNever: as `until`
+  TimePoint connect_until;  ///< give up earlier while nothing could be sent at all (69); kNever: as
+                            ///< `until`
 };
 
-/// Runs scripts: the seam between the primitives and the servers. Every script is safe to send again (its header's
-/// Retry line), so a lost reply is asked for again with the same arguments until patience ends.
+/// Runs scripts: the seam between the primitives and the servers. Every script is safe to send
+/// again (its header's Retry line), so a lost reply is asked for again with the same arguments
+/// until patience ends.
 class ScriptRunner {
  public:
   virtual ~ScriptRunner() = default;
 
-  /// Runs one. Throws Error: unavailable (nothing of this request can have been executed), unknown (it may have
-  /// been), permission, config, internal. A script's own error reply that is none of these is returned as a reply.
+  /// Runs one. Throws Error: unavailable (nothing of this request can have been executed, or it
+  /// writes nothing), unknown (it may have been), permission, config, data (a key of another type),
+  /// internal. A script's own error reply that is none of these is returned as a reply.
   virtual Task<Answer> run(Call call, Patience patience) = 0;
 
   /// Runs all in one pipeline, answers in the same order; throws as run does.
   virtual Task<std::vector<Answer>> run_all(std::vector<Call> calls, Patience patience) = 0;
 
-  /// Waits for a message in a mailbox (a list key) until a moment. Nothing when there was none, and whenever waiting
-  /// was cut short (connection lost, server demoted): a message is only a hint to run the script again. Cancelling
-  /// the task gives the waiting up.
+  /// Runs plain commands, each a list of words, in one pipeline; answers in the same order, throws
+  /// as run does. Only for commands that may be sent twice and change nothing that matters (reads,
+  /// or a hint pushed to a mailbox): one whose reply was lost fails as unavailable.
+  virtual Task<std::vector<Answer>> run_commands(std::vector<std::vector<std::string>> commands,
+                                                 Patience patience) {
+    (void)commands;
+    (void)patience;
+    throw internal_error("this runner runs no plain commands");
+  }
+
+  /// Waits for a message in a mailbox (a list key) until a moment. Nothing when there was none, and
+  /// whenever waiting was cut short (connection lost, server demoted): a message is only a hint to
+  /// run the script again. Cancelling the task gives the waiting up.
   virtual Task<std::optional<std::string>> wait_message(std::string mailbox, TimePoint until) = 0;
 };
 

@@ -10,15 +10,18 @@
 namespace dcoord::redis {
 
 struct SessionOptions {
-  Duration connect_timeout = std::chrono::seconds(5);  ///< one attempt to connect, name look-up and TLS included
+  Duration connect_timeout =
+      std::chrono::seconds(5);  ///< one attempt to connect, name look-up and TLS included
   Duration command_timeout = std::chrono::seconds(5);  ///< one attempt to get an answer
   std::string client_name = "dcoord";                  ///< CLIENT SETNAME, best effort
 };
 
-/// Runs scripts on one server over one connection that is opened when needed and opened again when it broke.
+/// Runs scripts on one server over one connection that is opened when needed and opened again when
+/// it broke.
 ///
-/// Every error ends a connection for good: a late reply can never be taken for the next one's. What a reply means is
-/// decided in classify.h. A cancelled run or wait_message leaves no request behind on a connection that is used again.
+/// Every error ends a connection for good: a late reply can never be taken for the next one's. What
+/// a reply means is decided in classify.h. A cancelled run or wait_message leaves no request behind
+/// on a connection that is used again.
 std::unique_ptr<ScriptRunner> make_session(Loop& loop, Server server, SessionOptions options);
 
 }  // namespace dcoord::redis

@@ -15,7 +15,7 @@ struct TlsOptions {
   std::string ca_dir;
   std::string cert_file;  ///< client certificate and key, PEM
   std::string key_file;
-  std::string sni;        ///< name asked for and verified; "" for the host
+  std::string sni;  ///< name asked for and verified; "" for the host
 };
 
 /// One server to connect to, and as whom.
@@ -27,16 +27,18 @@ struct Server {
   std::string path;  ///< of the unix socket
   int db = 0;
   std::string user;  ///< "" for the default user
-  /// The password, asked for at the first connection (it may prompt or read a file); null or an empty result: none.
+  /// The password, asked for at the first connection (it may prompt or read a file); null or an
+  /// empty result: none.
   std::function<std::optional<std::string>()> password;
   TlsOptions tls;
-  std::string origin;  ///< where the URL came from, for messages: "-u", "DCOORD_URL", "default", "FILE: url"
+  std::string origin;  ///< where the URL came from, for messages: "-u", "DCOORD_URL", "default",
+                       ///< "FILE: url"
 };
 
-/// Reads redis:// rediss:// valkey:// valkeys:// unix:// and local: URLs. User info is percent-decoded and
-/// `redis://x@h` means the password x; the database comes from the path or `?db=N`, which wins. Throws Error (78)
-/// that names `origin`, shows the URL without its password and says what is wrong, for anything else, unknown
-/// parameters included.
+/// Reads redis:// rediss:// valkey:// valkeys:// unix:// and local: URLs. User info is
+/// percent-decoded and `redis://x@h` means the password x; the database comes from the path or
+/// `?db=N`, which wins. Throws Error (78) that names `origin`, shows the URL without its password
+/// and says what is wrong, for anything else, unknown parameters included.
 Server parse_url(std::string_view url, std::string_view origin);
 
 /// The URL of a server, without the password: for messages.

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <deque>
+#include <limits>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "redis/classify.h"
+#include "redis/connection.h"
+#include "redis/script_runner.h"
+#include "redis/session.h"
+
+namespace dcoord::redis {
+
+/// One command on its way.
+struct Request {
+  const Script* script = nullptr;                       ///< none: a plain command
+  std::string name;                                     ///< for messages
+  std::string wire;                                     ///< as it is sent
+  uint64_t end = std::numeric_limits<uint64_t>::max();  ///< position behind it on the connection it
+                                                        ///< was queued on
+  TimePoint sent;                                       ///< when it was queued
+  std::optional<Answer> answer;
+};
+
+/// Commands that are sent in one pipeline, in order, and what became of them so far.
+struct Batch {
+  std::vector<Request> requests;
+  size_t first =
+      0;  ///< the first without an answer: this one and all behind it are still to be done
+  bool writes = false;       ///< at least one of them changes something
+  bool load = false;         ///< load the scripts that the server is not known to have, first
+  bool sent = false;         ///< bytes of it were sent
+  bool may_be_done = false;  ///< something of it may have been executed
+
+  bool done() const { return first == requests.size(); }
+};
+
+/// What an attempt came to.
+struct Step {
+  enum class Next {
+    go_on,     ///< all is well
+    again,     ///< try again at once
+    back_off,  ///< try again later
+    fail,      ///< trying again is of no use: `error`
+  };
+  Next next = Next::go_on;
+  std::optional<Failure> failure;  ///< back_off: the connection could not be made
+  std::string why;                 ///< back_off
+  std::optional<Error> error;      ///< fail; back_off: what to say if that was the last attempt
+};
+
+/// A connection with what belongs to it: who we are there, and which scripts the server has. Makes
+/// single attempts; whether to try again is its user's decision.
+class Channel {
+ public:
+  /// Both must outlive it.
+  Channel(Loop& loop, const Server& server, const SessionOptions& options)
+      : loop_(loop), server_(server), options_(options), connection_(loop, server) {}
+
+  /// Reads the password, once: this may take as long as a person does.
+  void ask_password();
+
+  /// Opens the connection unless it is open and of use. With `alone`, AUTH and SELECT have been
+  /// answered OK when this is done; otherwise they are sent with what comes next.
+  Task<Step> prepare(bool alone, TimePoint until);
+
+  /// Sends what is left of the batch and takes the answers; each has to come within `reply_within`
+  /// of the one before.
+  Task<Step> exchange(Batch& batch, Duration reply_within, TimePoint until);
+
+  /// Closes the connection if it still owes replies. To be called whenever an attempt was left half
+  /// way.
+  void abandon();
+
+ private:
+  enum class Greeting { none, auth, select, name };
+  /// A reply that is to come: to a greeting, to SCRIPT LOAD, or (neither) to the batch's next
+  /// request.
+  struct Expected {
+    Greeting greeting = Greeting::none;
+    const Script* load = nullptr;
+  };
+
+  Task<Step> connect(TimePoint until);
+  void greet();
+  void expect(Expected expected, const std::vector<std::string_view>& words);
+  void queue_loads(const Batch& batch);
+  void queue_requests(Batch& batch, size_t& next);
+  Task<Step> take_greetings(TimePoint until);
+  Task<void> drain(Batch& batch, Duration reply_within, TimePoint until);
+  void note_sent(Batch& batch, uint64_t start) const;
+  Step on_reply(Batch& batch, const Expected& expected, Reply reply);
+  Step on_greeting(Greeting greeting, const Reply& reply);
+  Step on_load(const Script& script, const Reply& reply);
+  Step on_error(Batch& batch, const Request& request, const ErrorInfo& info);
+  Step on_failure(const Failure& failure);
+  Step later(const ErrorInfo& info);
+
+  Loop& loop_;
+  const Server& server_;
+  const SessionOptions& options_;
+  Connection connection_;
+  bool was_connected_ = false;
+  bool asked_ = false;
+  std::optional<std::string> password_;
+  std::deque<Expected> expected_;
+  std::set<std::string, std::less<>> loaded_;  // SHA1s that the server is known to have
+  std::optional<std::string> load_refusal_;    // it does not let us load scripts
+  bool just_loaded_ = false;                   // in this attempt
+};
+
+}  // namespace dcoord::redis
