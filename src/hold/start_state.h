@@ -18,6 +18,13 @@ struct StartState {
 
   /// The first thing that main does: opens descriptors 0-2 on /dev/null where they are closed, then looks.
   static StartState capture();
+
+  /// In a fork that is about to execute something: mask, dispositions and core limit again. Does not allocate.
+  void restore() const;
 };
+
+/// No core file of this process, which may hold a password, nor a look into it by others of the same user. The
+/// command gets StartState::core back. For main, after capture().
+void forbid_core_dumps();
 
 }  // namespace dcoord::hold

@@ -55,8 +55,8 @@ struct Outcome {
 /// and terminals.
 class Supervisor {
  public:
-  /// Blocks and collects signals from here on, and forks the guard; so call it before there is any socket, thread or
-  /// secret in the process. Throws Error when the system refuses.
+  /// Blocks and collects signals from here on (until this process ends: they stay blocked), and forks the guard; so call
+  /// it before there is any socket, thread or secret in the process. Throws Error when the system refuses.
   Supervisor(Loop& loop, const StartState& start);
   /// Ends the guard, and the command if it still runs.
   ~Supervisor();
@@ -69,6 +69,10 @@ class Supervisor {
 
   /// Starts the command and awaits its end: everything of it has ended (as far as Options::tree asks) when this
   /// returns, unless tree_ended is false. `valid_end` may be kNever: no lease.
+  ///
+  /// When a signal has asked this process to end before the command could start, it is not started: the outcome is
+  /// that of a command that died of that signal. May be called again when it has returned; each later call forks a
+  /// guard of its own. Throws Error when the system refuses.
   Task<Outcome> run(Command command, Options options, TimePoint valid_end);
 
   /// The lease was renewed: its end is now `valid_end` (only ever later). False when ending has begun, which no
@@ -77,6 +81,13 @@ class Supervisor {
 
   /// The lease is lost or revoked: TERM now, KILL after the grace or at the lease's end, whichever is first.
   void lose();
+
+  /// The first signal that has asked this process to end, before, while or after a command ran (and was sent it), else
+  /// 0. For those that run one command after the other.
+  int asked_to_end() const;
+
+  /// `pid` is a child that the caller started and waits for by itself (a hook): no part of the tree.
+  void spare(int pid);
 
   /// Whether the command has been started and its end not yet seen.
   bool running() const;

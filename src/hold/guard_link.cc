@@ -1,0 +1,131 @@
+#include "hold/guard_link.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "base/error.h"
+#include "hold/guard.h"
+#include "hold/proc.h"
+
+namespace dcoord::hold {
+namespace {
+
+using std::chrono::milliseconds;
+
+Error refused(const char* what) {
+  return Error(ExitCode::internal, "system", std::string("cannot start the guard process: ") + what + ": " +
+                                                 strerror(errno));
+}
+
+}  // namespace
+
+void GuardLink::fork() {
+  if (pid_ > 0 && !used_ && !died()) return;
+  replace();
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) throw refused("socketpair");
+  socket_.reset(ends[0]);
+  const UniqueFd other(ends[1]);
+  const pid_t self = getpid();
+  // Nothing may reach the guard before it has its own arrangements.
+  sigset_t all;
+  sigset_t mask;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &mask);
+  pid_ = ::fork();
+  if (pid_ == 0) {
+    close(ends[0]);
+    run_guard(shared_, start_, ends[1], self);
+  }
+  const int why = errno;
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  if (pid_ > 0) return;
+  pid_ = 0;
+  errno = why;
+  throw refused("fork");
+}
+
+void GuardLink::replace() {
+  if (died() || pid_ == 0) {
+    // gone
+  } else if (used_ && !shared_.reported.load()) {
+    // It has a command: with the socket closed it ends it, which takes milliseconds.
+    socket_.reset();
+    poke();
+    const timespec pause{0, 1'000'000};
+    for (int i = 0; i < 2000 && !died(); ++i) nanosleep(&pause, nullptr);
+  }
+  if (pid_ > 0) {
+    kill();
+    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  pid_ = 0;
+  used_ = false;
+  sampled_at_ = kNever;
+  shared_.command.store(0);
+  shared_.exec_errno.store(0);
+  shared_.reported.store(false);
+  shared_.report = Report();
+}
+
+GuardLink::~GuardLink() { replace(); }
+
+void GuardLink::tell(Message::Kind kind, int value) {
+  if (kind == Message::start) used_ = true;
+  const Message message{kind, value};
+  send(socket_.get(), &message, sizeof message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  poke();
+}
+
+void GuardLink::poke() const {
+  if (pid_ > 0) ::kill(pid_, SIGCONT);
+}
+
+bool GuardLink::hear(Message& out) {
+  ssize_t n = 0;
+  do n = recv(socket_.get(), &out, sizeof out, MSG_DONTWAIT);
+  while (n < 0 && errno == EINTR);
+  return n == sizeof out;
+}
+
+bool GuardLink::died() {
+  if (pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = 0;
+  return pid_ == 0;
+}
+
+void GuardLink::kill() {
+  if (pid_ > 0) ::kill(pid_, SIGKILL);
+}
+
+Duration GuardLink::patience() const { return std::max<Duration>(shared_.deadline.margin() / 8, milliseconds(5)); }
+
+bool GuardLink::stands_still(TimePoint now, TimePoint due) {
+  if (now < due) {
+    sampled_at_ = kNever;
+    return false;
+  }
+  const char state = process_state(pid_);
+  if (state == 'T' || state == 't') return true;
+  const unsigned beat = shared_.beat.load();
+  if (sampled_at_ == kNever || beat != sampled_beat_) {
+    sampled_at_ = now;
+    sampled_beat_ = beat;
+    return false;
+  }
+  return now >= sampled_at_ + patience();
+}
+
+TimePoint GuardLink::next_check(TimePoint due) const {
+  return sampled_at_ == kNever ? due : sampled_at_ + patience();
+}
+
+}  // namespace dcoord::hold

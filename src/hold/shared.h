@@ -1,0 +1,54 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstddef>
+
+#include "hold/deadline.h"
+
+namespace dcoord::hold {
+
+/// What the guard found out; written by it before it sends Message::ended.
+struct Report {
+  Ending ending = Ending::by_itself;
+  int status = 0;
+  bool tree_ended = true;
+  char survivors[256] = {};
+};
+
+/// The memory of supervisor and guard: one anonymous mapping, at the same address in both since the guard is a fork.
+/// Behind it, in the same mapping, lies the command's argv and environment (spawn.h).
+struct Shared {
+  Deadline deadline;
+  std::atomic<unsigned> beat{0};       ///< the guard is alive and at work: counts its turns
+  std::atomic<pid_t> command{0};       ///< the command's process id, once forked, until it is reaped
+  std::atomic<int> exec_errno{0};      ///< why the command could not be executed; written by its own process
+  std::atomic<bool> reported{false};   ///< `report` is complete
+  Report report;
+
+  // Set by the supervisor before Message::start.
+  bool own_group = false;  ///< the command leads a process group of its own (no controlling terminal)
+  Tree tree = Tree::leave;
+  Duration kill_after = kForever;
+  Duration max_time = kForever;
+  char** argv = nullptr;  ///< with a free slot before it, see exec_command
+  char** envp = nullptr;
+};
+
+/// What goes over the socket, in one datagram each.
+struct Message {
+  enum Kind : int {
+    // to the guard
+    start,    ///< fork the command
+    forward,  ///< send it signal `value`
+    kill,     ///< KILL the whole tree now, as the user asked for
+    // to the supervisor
+    stopped,  ///< the command was stopped by signal `value`
+    ended,    ///< see Shared::report
+  };
+  Kind kind;
+  int value;
+};
+
+}  // namespace dcoord::hold

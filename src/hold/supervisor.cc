@@ -1,0 +1,323 @@
+// Signals, groups and terminals. S is this process, G the guard, C the command.
+//
+//             | with a controlling terminal                   | without
+//   ----------+-----------------------------------------------+---------------------------------------------
+//   S         | in the shell's job group                      | in its caller's group
+//   C         | in S's group: no tcsetpgrp, no kill(-group)   | leads a group, which gets what S gets
+//   G         | forks C, then leaves the session; all blocked | the same
+//   forwarded | what kill(2) sent; what was typed at the      | everything
+//             | terminal has reached C already                |
+//   stopped C | S stops too; continued, it continues C        | not followed
+//   typed INT | the second in a row: KILL                     | cannot be
+//
+// G ends C's tree at the deadline or when S is gone; S does it when G is gone, or stands still past the deadline. A
+// kernel timer wakes either of them, should it be stopped.
+#include "hold/supervisor.h"
+
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "base/error.h"
+#include "base/unique_fd.h"
+#include "hold/guard_link.h"
+#include "hold/kernel_timer.h"
+#include "hold/proc.h"
+#include "hold/signals.h"
+#include "hold/spawn.h"
+#include "hold/terminal.h"
+#include "hold/tree.h"
+
+namespace dcoord::hold {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Two typed INTs count as insisting when they come within this: a program that takes ^C as a key sees it often.
+constexpr auto kInsisting = seconds(3);
+
+Error refused(const char* what) {
+  return Error(ExitCode::internal, "system", std::string("cannot supervise a command: ") + what + ": " + strerror(errno));
+}
+
+int checked(int result, const char* what) {
+  if (result < 0) throw refused(what);
+  return result;
+}
+
+}  // namespace
+
+struct Supervisor::State {
+  State(Loop& l, const StartState& s);
+
+  void begin(const Options& options, TimePoint valid_end);
+  void look();
+  TimePoint next_look() const;
+  void collect_signals();
+  void collected(const Collected& signal);
+  void hear_guard();
+  void check_guard();
+  void take_over();
+  void step_take_over();
+  void finish(const Outcome& result);
+  void refresh_spared();
+  void reap_strangers();
+  Spared spared_now() const { return {spared.data(), static_cast<int>(spared.size())}; }
+  /// When the guard should long have ended the tree: a quarter of what the margin leaves for it.
+  TimePoint take_over_at() const;
+  bool running() const { return phase == Phase::guarded || phase == Phase::taken_over; }
+
+  Loop& loop;
+  const StartState start;
+  const bool terminal = has_terminal();
+  SharedMemory shared;
+  GuardLink guard{*shared, start};
+  UniqueFd signals;
+  UniqueFd ready;  // an epoll descriptor: signals and the guard's socket at once
+  KernelTimer timer;
+  JobControl job;
+  TreeKiller killer;
+
+  enum class Phase { idle, guarded, taken_over, done } phase = Phase::idle;
+  Outcome outcome;
+  TimePoint taken_over_at = kNever;
+  TimePoint interrupt_typed_at = kNever;
+  int asked = 0;     // the first signal that asked to end
+  int unserved = 0;  // one that came while no command ran
+  std::vector<pid_t> kept;    // the caller's own children
+  std::vector<pid_t> spared;  // all children that are known to be none of the tree
+};
+
+Supervisor::State::State(Loop& l, const StartState& s) : loop(l), start(s) {
+  const sigset_t set = collected_signals(start);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  sigset_t output;  // a message never stops us, in the background of a terminal with `stty tostop`
+  sigemptyset(&output);
+  sigaddset(&output, SIGTTOU);
+  sigprocmask(SIG_BLOCK, &output, nullptr);
+  // Ignored, the kernel would reap for us, and "no child left" would prove nothing.
+  if (start.ignored[SIGCHLD]) signal(SIGCHLD, SIG_DFL);
+  guard.fork();
+  sigset_t with_stop = set;
+  sigaddset(&with_stop, SIGTSTP);
+  signals.reset(checked(signalfd(-1, &with_stop, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd"));
+}
+
+void Supervisor::State::begin(const Options& options, TimePoint valid_end) {
+  guard.fork();
+  ready.reset(checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1"));
+  for (const int fd : {signals.get(), guard.socket()}) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    checked(epoll_ctl(ready.get(), EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+  }
+  // Only now: what was started before, such as a server in the background, is not ours to inherit.
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  shared->deadline.start(valid_end, options.grace, options.margin);
+  shared->own_group = !terminal;
+  shared->tree = options.tree;
+  shared->kill_after = options.kill_after;
+  shared->max_time = options.max_time;
+  phase = Phase::guarded;
+  job = JobControl();
+  killer = TreeKiller();
+  refresh_spared();
+  timer.arm(take_over_at());
+  guard.tell(Message::start);
+}
+
+TimePoint Supervisor::State::take_over_at() const {
+  const Deadline& d = shared->deadline;
+  return add(d.kill_at(), std::max<Duration>(d.margin() / 4, milliseconds(5)));
+}
+
+TimePoint Supervisor::State::next_look() const {
+  if (phase == Phase::taken_over) return add(loop.now(), TreeKiller::kPause);
+  return std::min(job.next(), guard.next_check(take_over_at()));
+}
+
+void Supervisor::State::look() {
+  collect_signals();
+  hear_guard();
+  if (phase == Phase::guarded) check_guard();
+  if (phase == Phase::taken_over) step_take_over();
+  if (phase != Phase::guarded) return;
+  timer.arm(guard.next_check(take_over_at()));
+  if (terminal && job.look(loop.now(), shared->command.load())) guard.tell(Message::forward, SIGCONT);
+}
+
+void Supervisor::State::collect_signals() {
+  for (Collected signal; next_signal(signals.get(), signal);) collected(signal);
+}
+
+void Supervisor::State::collected(const Collected& signal) {
+  if (signal.signal == SIGCHLD) reap_strangers();
+  if (signal.signal == SIGCONT && (signal.code == SI_TIMER || signal.sender == guard.pid())) return;
+  if (asks_to_end(signal)) {
+    if (asked == 0) asked = signal.signal;
+    if (!running()) unserved = signal.signal;
+  }
+  if (!running()) return;
+  const TimePoint now = loop.now();
+  if (terminal && signal.signal == SIGCONT) job.continued(now);
+  if (terminal && signal.signal == SIGINT && signal.code == SI_KERNEL) {
+    if (interrupt_typed_at != kNever && now < interrupt_typed_at + kInsisting) guard.tell(Message::kill);
+    interrupt_typed_at = now;
+  }
+  if (to_be_forwarded(signal, terminal)) guard.tell(Message::forward, signal.signal);
+}
+
+void Supervisor::State::hear_guard() {
+  for (Message message{}; running() && guard.hear(message);) {
+    if (message.kind == Message::stopped && !shared->deadline.ending()) {
+      job.command_stopped(message.value, loop.now());
+    }
+  }
+}
+
+void Supervisor::State::check_guard() {
+  if (shared->reported.load()) {
+    const Report& r = shared->report;
+    Outcome result;
+    result.ending = r.ending;
+    result.status = r.status;
+    result.exec_errno = r.ending == Ending::not_started ? shared->exec_errno.load() : 0;
+    result.tree_ended = r.tree_ended;
+    result.survivors = r.survivors;
+    finish(result);
+  } else if (guard.died() || guard.stands_still(loop.now(), take_over_at())) {
+    take_over();
+  }
+}
+
+void Supervisor::State::take_over() {
+  if (guard.pid() > 0) refresh_spared();
+  shared->deadline.end(Reason::lost, loop.now());
+  // What it guarded becomes ours, the command dies with it.
+  guard.kill();
+  phase = Phase::taken_over;
+  taken_over_at = loop.now();
+}
+
+void Supervisor::State::step_take_over() {
+  const auto reaped = [](pid_t pid, int, void* self) {
+    auto& state = *static_cast<State*>(self);
+    if (pid == state.guard.pid()) state.guard.forget();
+  };
+  Outcome result;
+  result.ending = Ending::lost;
+  result.tree_ended = killer.step(spared_now(), Reaper{reaped, this});
+  if (!result.tree_ended) {
+    const TimePoint end = shared->deadline.valid_end();
+    const TimePoint enough = add(taken_over_at, seconds(1));
+    if (loop.now() < (end == kNever ? enough : std::max(end, enough))) return;
+    char text[sizeof shared->report.survivors];
+    describe_tree(text, sizeof text, spared_now());
+    result.survivors = text;
+  }
+  finish(result);
+}
+
+void Supervisor::State::finish(const Outcome& result) {
+  outcome = result;
+  phase = Phase::done;
+  timer.arm(kNever);
+}
+
+/// What is our child while the guard lives is none of the tree: of that the guard inherits everything.
+void Supervisor::State::refresh_spared() {
+  static PidList children;
+  children.count = 0;
+  begin_looking();
+  add_children(getpid(), 0, children);
+  siginfo_t info{};
+  const bool alive = guard.pid() > 0 &&
+                     waitid(P_PID, static_cast<id_t>(guard.pid()), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+                     info.si_pid == 0;
+  if (!alive) return;
+  spared.clear();
+  for (int i = 0; i < children.count; ++i) {
+    if (children.entries[i].pid != guard.pid()) spared.push_back(children.entries[i].pid);
+  }
+}
+
+/// As PID 1 we inherit every orphan of the container.
+void Supervisor::State::reap_strangers() {
+  if (getpid() != 1 || phase == Phase::taken_over) return;
+  std::vector<pid_t> ours = kept;
+  ours.push_back(guard.pid());
+  reap_tree({ours.data(), static_cast<int>(ours.size())}, Reaper(), false);
+}
+
+Supervisor::Supervisor(Loop& loop, const StartState& start) : state_(std::make_unique<State>(loop, start)) {}
+Supervisor::~Supervisor() = default;
+
+Task<int> Supervisor::interrupted() {
+  State& s = *state_;
+  for (;;) {
+    s.collect_signals();
+    if (s.unserved != 0) co_return s.unserved;
+    co_await s.loop.readable(s.signals.get());
+  }
+}
+
+Task<Outcome> Supervisor::run(Command command, Options options, TimePoint valid_end) {
+  State& s = *state_;
+  Outcome nothing;
+  s.collect_signals();
+  if (s.unserved != 0) {
+    nothing.status = s.unserved;  // as a wait status: died of that signal
+    co_return nothing;
+  }
+  nothing.ending = Ending::not_started;
+  nothing.exec_errno = E2BIG;
+  if (!s.shared.put_command(command, environ)) co_return nothing;
+  TerminalSettings settings;
+  std::optional<StopBlocked> no_stop;
+  if (s.terminal) {
+    settings.save();
+    no_stop.emplace();
+  }
+  s.begin(options, valid_end);
+  while (s.running()) {
+    co_await s.loop.readable(s.ready.get(), s.next_look());
+    s.look();
+  }
+  const bool killed = WIFSIGNALED(s.outcome.status) && WTERMSIG(s.outcome.status) == SIGKILL;
+  if (s.outcome.ending != Ending::by_itself || killed) settings.restore();
+  co_return s.outcome;
+}
+
+bool Supervisor::extend(TimePoint valid_end) {
+  State& s = *state_;
+  const bool extended = s.shared->deadline.extend(valid_end);
+  if (extended && s.phase == State::Phase::guarded) {
+    s.refresh_spared();
+    s.timer.arm(s.take_over_at());
+  }
+  return extended;
+}
+
+void Supervisor::lose() {
+  State& s = *state_;
+  if (s.phase != State::Phase::guarded) return;
+  s.shared->deadline.end(Reason::lost, add(s.loop.now(), s.shared->deadline.grace()));
+  s.timer.arm(s.take_over_at());
+  s.guard.poke();
+}
+
+int Supervisor::asked_to_end() const { return state_->asked; }
+void Supervisor::spare(int pid) { state_->kept.push_back(pid); }
+bool Supervisor::running() const { return state_->running(); }
+int Supervisor::command_pid() const { return state_->running() ? state_->shared->command.load() : 0; }
+int Supervisor::guard_pid() const { return state_->guard.pid(); }
+
+}  // namespace dcoord::hold

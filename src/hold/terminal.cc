@@ -1,0 +1,87 @@
+#include "hold/terminal.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/unique_fd.h"
+#include "hold/proc.h"
+
+namespace dcoord::hold {
+namespace {
+
+// The command may be stopped for an instant only: by a debugger, or continued at once.
+constexpr auto kSettle = std::chrono::milliseconds(2);
+// In which the shell's CONT to the whole group reaches the command too, if it was for the group.
+constexpr auto kTogether = std::chrono::milliseconds(20);
+
+UniqueFd open_terminal() { return UniqueFd(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)); }
+
+bool stopped(pid_t pid) { return process_state(pid) == 'T'; }
+
+void change_mask(int how, int signal) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  sigprocmask(how, &set, nullptr);
+}
+
+/// Stops this process by `signal`, so that the shell reports what it would have reported of the command alone.
+void stop_self(int signal) {
+  struct sigaction action {};
+  sigaction(signal, nullptr, &action);
+  if (action.sa_handler == SIG_IGN) signal = SIGSTOP;
+  raise(signal);
+  if (signal == SIGSTOP) return;
+  change_mask(SIG_UNBLOCK, signal);  // here it stops
+  if (signal != SIGTTIN) change_mask(SIG_BLOCK, signal);
+}
+
+}  // namespace
+
+bool has_terminal() { return static_cast<bool>(open_terminal()); }
+
+void TerminalSettings::save() {
+  const UniqueFd terminal = open_terminal();
+  saved_ = terminal && tcgetattr(terminal.get(), &settings_) == 0;
+}
+
+void TerminalSettings::restore() const {
+  if (!saved_) return;
+  const UniqueFd terminal = open_terminal();
+  if (!terminal) return;
+  const pid_t foreground = tcgetpgrp(terminal.get());
+  const bool ours = foreground == getpgrp() || (foreground > 0 && kill(-foreground, 0) != 0 && errno == ESRCH);
+  if (ours) tcsetattr(terminal.get(), TCSADRAIN, &settings_);
+}
+
+void JobControl::command_stopped(int signal, TimePoint now) {
+  signal_ = signal;
+  follow_at_ = add(now, kSettle);
+  check_at_ = kNever;  // a new stop: whatever continued us was for the last one
+}
+
+void JobControl::continued(TimePoint now) {
+  if (follow_at_ == kNever) check_at_ = add(now, kTogether);
+}
+
+TimePoint JobControl::next() const { return std::min(follow_at_, check_at_); }
+
+bool JobControl::look(TimePoint now, pid_t command) {
+  if (now >= follow_at_) {
+    follow_at_ = kNever;
+    if (stopped(command)) stop_self(signal_);
+    return false;
+  }
+  if (now < check_at_) return false;
+  check_at_ = kNever;
+  return stopped(command);
+}
+
+StopBlocked::StopBlocked() { change_mask(SIG_BLOCK, SIGTSTP); }
+StopBlocked::~StopBlocked() { change_mask(SIG_UNBLOCK, SIGTSTP); }
+
+}  // namespace dcoord::hold
