@@ -10,15 +10,19 @@ namespace dcoord::cli {
 
 class Context;
 
-/// One verb of a noun: what it takes and what it does. The closures own the variables that the options are bound to.
+/// One verb of a noun: what it takes and what it does. The closures own the variables that the
+/// options are bound to.
 struct Verb {
-  std::string name;     ///< "run"; "" for a noun without verbs
-  std::string summary;  ///< one line, lower case, no full stop
-  std::string usage;    ///< after the verb: "NAME [OPTIONS] -- COMMAND [ARG...]"
+  std::string
+      name;  ///< "run"; "" for a noun without verbs, or for `NOUN NAME` where a noun has both
+  std::string summary;                ///< one line, lower case, no full stop
+  std::string usage;                  ///< after the verb: "NAME [OPTIONS] -- COMMAND [ARG...]"
   std::vector<std::string> examples;  ///< whole lines, as typed
   bool takes_command = false;         ///< needs `-- COMMAND`, or -c where it declares that
-  std::function<void(OptionSet&)> declare;
-  std::function<int(Context&)> run;   ///< the exit code; failures throw Error
+  bool for_eval = false;       ///< prints shell assignments: a failure must print (exit N), see cli::run
+  bool takes_tail = false;            ///< takes words after `--` that are no command, as it likes
+  std::function<void(OptionSet&)> declare;  ///< null: takes nothing
+  std::function<int(Context&)> run;         ///< the exit code; failures throw Error
 };
 
 struct Noun {
@@ -28,11 +32,12 @@ struct Noun {
   std::vector<Verb> verbs;
 };
 
-/// An entry of the list of nouns: what `dcoord` alone prints, and how to get the rest, which is only built when the
-/// noun is used, since building every option of the tree costs more than a command does.
+/// An entry of the list of nouns: what `dcoord` alone prints, and how to get the rest, which is
+/// only built when the noun is used, since building every option of the tree costs more than a
+/// command does.
 struct NounEntry {
   const char* name;
-  const char* group;    ///< COORDINATE, WORK, OBSERVE, SETUP
+  const char* group;  ///< COORDINATE, WORK, OBSERVE, SETUP
   const char* summary;
   Noun (*make)();
 };

@@ -17,17 +17,25 @@ namespace dcoord::cli {
 /// What a verb gets to work with.
 class Context {
  public:
-  Context(Config config, std::optional<std::vector<std::string>> tail, hold::StartState start);
+  Context(Config config, std::optional<std::vector<std::string>> tail, hold::StartState start,
+          std::optional<std::string> shell_command = std::nullopt);
   ~Context();
 
   const Config& config() const { return config_; }
   /// What stood after `--`, byte for byte; nothing when there was no `--`.
   const std::optional<std::vector<std::string>>& tail() const { return tail_; }
+  /// What a verb that takes a command runs: the words after `--`, or /bin/sh -c STRING when -c was
+  /// given. Not empty: whoever called the verb has checked that there is one.
+  std::vector<std::string> command() const;
   const hold::StartState& start() const { return start_; }
   Loop& loop() { return loop_; }
+  /// Before a process is forked that others hang on: starts the server of `local:`, which must not become its child,
+  /// and bounds one attempt to get an answer by `attempt`, so that several fit into a lease.
+  void prepare_to_hold(Duration attempt);
   /// Prints results on stdout in the chosen format.
   output::Printer& printer();
-  /// The servers, connected to when first used. Reads passwords: see hold::Supervisor for what must come before.
+  /// The servers, connected to when first used. Reads passwords: see hold::Supervisor for what must
+  /// come before.
   redis::ScriptRunner& scripts();
   /// A second, independent connection to the same servers, for waiting on a mailbox while holding.
   std::unique_ptr<redis::ScriptRunner> new_scripts();
@@ -39,6 +47,7 @@ class Context {
   Config config_;
   std::optional<std::vector<std::string>> tail_;
   hold::StartState start_;
+  std::optional<std::string> shell_command_;
   SystemClock clock_;
   Loop loop_{clock_};
   std::unique_ptr<output::Printer> printer_;

@@ -1,0 +1,235 @@
+#include "cli/app.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/check_names.h"
+#include "cli/config.h"
+#include "cli/context.h"
+#include "cli/globals.h"
+#include "cli/help.h"
+#include "cli/invocation.h"
+#include "cli/parser.h"
+#include "cli/resolve.h"
+#include "cli/terminal.h"
+#include "cli/usage.h"
+#include "hold/start_state.h"
+#include "output/printer.h"
+
+namespace dcoord::cli {
+namespace {
+
+void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+/// Once the options are known.
+void configure_log(const Globals& globals, const Environment& environment) {
+  log::Settings settings;
+  settings.verbosity = globals.verbosity;
+  settings.json = globals.format == "json";
+  settings.color = use_color(globals.color, STDERR_FILENO, environment);
+  settings.rewrite = globals.progress == "auto" && is_capable_terminal(STDERR_FILENO, environment);
+  log::configure(settings);
+}
+
+/// For an error in the command line itself: what it says about messages, as far as it can be
+/// understood.
+void guess_log(const Words& words, const Environment& environment) {
+  Globals globals;
+  const auto try_set = [](const Option& option, std::string_view value, Origin::Source source) {
+    try {
+      option.set(value, {source, option.long_name});
+    } catch (const Error&) {  // not what is to be reported now
+    }
+  };
+  const auto matters = [](const Option& option) {
+    const auto& name = option.long_name;
+    return name == "format" || name == "json" || name == "color" || name == "quiet";
+  };
+  for (const auto& option : globals.options.all()) {
+    if (!matters(option)) continue;
+    const auto value = environment.get(variable_name("", option.long_name));
+    if (value) try_set(option, *value, Origin::Source::environment);
+  }
+  Scanner scanner(words, {&globals.options});
+  while (const auto piece = scanner.next()) {
+    if (piece->option == nullptr || !matters(*piece->option)) continue;
+    const bool is_flag = piece->option->value_name.empty();
+    if (is_flag || piece->value) {
+      try_set(*piece->option, piece->value.value_or("true"), Origin::Source::flag);
+    }
+  }
+  configure_log(globals, environment);
+}
+
+/// Other users see argv for as long as we run. The words point into it.
+void overwrite_secrets(const Words& words, const OptionSet& globals, const OptionSet& options) {
+  const auto overwrite = [](std::string_view text) {
+    std::memset(const_cast<char*>(text.data()), '*', text.size());
+  };
+  Scanner scanner(words, {&globals, &options});
+  while (const auto piece = scanner.next()) {
+    if (piece->option == nullptr || !piece->value) continue;
+    const auto value = *piece->value;
+    if (piece->option->long_name == "pass") overwrite(value);
+    if (piece->option->long_name != "url") continue;
+    const auto scheme = value.find("://");
+    const auto at = value.rfind('@');
+    if (scheme == value.npos || at == value.npos || at < scheme + 3) continue;
+    const auto user_info = value.substr(scheme + 3, at - scheme - 3);
+    const auto colon = user_info.find(':');
+    overwrite(colon == user_info.npos ? user_info : user_info.substr(colon + 1));
+  }
+}
+
+void print_help(const Invocation& invocation, const Globals& globals,
+                const std::vector<NounEntry>& nouns) {
+  if (invocation.verb != nullptr)
+    print(verb_help(*invocation.noun, *invocation.verb));
+  else if (invocation.noun)
+    print(noun_help(*invocation.noun));
+  else
+    print(top_help(nouns, invocation.help ? &globals : nullptr));
+  if (!invocation.host.empty()) {
+    log::hint(fmt::format("-h is help: use --host {}", output::shell_quote(invocation.host)));
+  }
+}
+
+class Run {
+ public:
+  Run(const Argv& argv, const Environment& environment, const std::vector<NounEntry>& nouns,
+      hold::StartState start)
+      : argv_(argv), environment_(environment), nouns_(nouns), start_(std::move(start)) {}
+
+  int run() {
+    invocation_ = find_command(argv_.words, globals_, nouns_);
+    if (invocation_.help) return show_help();
+    if (invocation_.version) {
+      print("dcoord " DCOORD_VERSION "\n");
+      return 0;
+    }
+    if (invocation_.verb == nullptr) {
+      if (argv_.tail)
+        throw usage_error(invocation_.noun ? "a verb must stand before '--'"
+                                           : "a command must stand before '--'");
+      return show_help();
+    }
+    if (invocation_.verb->declare) invocation_.verb->declare(options_);
+    const auto parsed = parse(invocation_.rest, globals_.options, options_);
+    if (help_in_cluster(parsed)) return show_help();
+    check_usage(argv_, invocation_, globals_.options, options_, parsed);
+    overwrite_secrets(argv_.words, globals_.options, options_);
+    resolve_options(parsed);
+    configure_log(globals_, environment_);
+    log_configured_ = true;
+    return run_verb();
+  }
+
+  bool log_configured() const { return log_configured_; }
+
+ private:
+  int show_help() {
+    guess_log(argv_.words, environment_);
+    log_configured_ = true;
+    print_help(invocation_, globals_, nouns_);
+    return 0;
+  }
+
+  /// `-qh`
+  static bool help_in_cluster(const Parsed& parsed) {
+    return std::any_of(parsed.given.begin(), parsed.given.end(), [](const Given& given) {
+      return given.option->long_name == "help" && !given.option->positional;
+    });
+  }
+
+  /// --config and --profile first: they decide what else there is to read.
+  void resolve_options(const Parsed& parsed) {
+    const auto early = [&](const char* name) -> std::optional<std::string> {
+      for (const auto& given : parsed.given) {
+        if (given.option == &globals_.option(name)) return given.values.back();
+      }
+      const auto value = environment_.get(variable_name("", name));
+      return value ? std::optional(std::string(*value)) : std::nullopt;
+    };
+    ConfigPaths paths;
+    paths.only = early("config");
+    paths.user = user_config_path(environment_);
+    files_ = read_config_files(paths);
+    auto profile = early("profile");
+    if (!profile) profile = profile_in(files_);
+    const Sources sources{parsed.given, environment_, files_, profile.value_or("")};
+    check_files(sources, globals_.options, nouns_);
+    resolve(globals_.options, "", sources);
+    resolve(options_, invocation_.noun->name, sources);
+    check_required(invocation_, options_);
+  }
+
+  int run_verb() {
+    auto config = make_config(globals_, environment_);
+    for (const auto& file : files_) warn_if_exposed(file);
+    if (globals_.verbosity > 0) note_unknown_variables(environment_, globals_.options, nouns_);
+    const auto* shell = find_short(options_, 'c');
+    Context context(std::move(config), argv_.tail, start_,
+                    shell == nullptr ? std::nullopt : shell->given);
+    return invocation_.verb->run(context);
+  }
+
+  static void warn_if_exposed(const ConfigFile& file) {
+    if (!file.readable_by_others) return;
+    for (const auto& entry : file.entries) {
+      if (entry.key != "url" || entry.values.empty()) continue;
+      if (redis::redact_url(entry.values.front()) == entry.values.front()) continue;
+      log::warning(fmt::format("others can read the password in {}: chmod 600 it", file.path));
+      return;
+    }
+  }
+
+  const Argv& argv_;
+  const Environment& environment_;
+  const std::vector<NounEntry>& nouns_;
+  hold::StartState start_;
+  Globals globals_;
+  Invocation invocation_;
+  OptionSet options_;
+  std::vector<ConfigFile> files_;
+  bool log_configured_ = false;
+};
+
+/// What was printed must have arrived for the answer to count.
+int finish(int code) {
+  const bool arrived = flush_stdout();
+  const bool answer = code == to_int(ExitCode::ok) || code == to_int(ExitCode::no);
+  return !arrived && answer ? to_int(ExitCode::internal) : code;
+}
+
+int fail(const Error& error, bool log_configured, const Words& words,
+         const Environment& environment) {
+  if (!log_configured) guess_log(words, environment);
+  std::fflush(stdout);
+  log::error(error);
+  return to_int(error.code());
+}
+
+}  // namespace
+
+int run(int argc, char** argv, const std::vector<NounEntry>& nouns) {
+  auto start = hold::StartState::capture();
+  hold::forbid_core_dumps();
+  const auto args = split_argv(argc, argv);
+  const Environment environment(environ);
+  Run run(args, environment, nouns, std::move(start));
+  try {
+    return finish(run.run());
+  } catch (const Error& error) {
+    return fail(error, run.log_configured(), args.words, environment);
+  } catch (const std::exception& error) {
+    return fail(internal_error(error.what()), run.log_configured(), args.words, environment);
+  }
+}
+
+}  // namespace dcoord::cli

@@ -1,0 +1,228 @@
+#include "cli/config.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/argv.h"
+#include "cli/environment.h"
+#include "cli/globals.h"
+#include "cli/password.h"
+#include "cli/terminal.h"
+
+namespace dcoord::cli {
+namespace {
+
+using Source = Origin::Source;
+
+bool is_flag(const Option& option) { return option.given && option.origin.source == Source::flag; }
+
+/// An option that makes no sense as it is: 64 for a flag or a variable, 78 for a file.
+Error refuse(const Option& option, const std::string& message, std::string hint = {}) {
+  const auto source = option.origin.source;
+  const bool file = source != Source::flag && source != Source::environment;
+  return file ? config_error(fmt::format("{}: {}", option.origin.where, message), std::move(hint))
+              : usage_error(fmt::format("{} {}", option.origin.where, message), std::move(hint));
+}
+
+struct Url {
+  std::string text = "redis://127.0.0.1:6379/0";
+  Origin origin;
+};
+
+Url choose_url(const Globals& globals, const Environment& environment) {
+  const auto& option = globals.option("url");
+  if (option.given) {
+    if (globals.urls.size() > 1)
+      throw refuse(option, "was given several URLs: only one server is supported");
+    return {globals.urls.front(), option.origin};
+  }
+  if (const auto value = environment.get("REDIS_URL")) {
+    return {std::string(*value), {Source::fallback, "REDIS_URL"}};
+  }
+  return {};
+}
+
+void refuse_contradictions(const Globals& globals) {
+  const auto both = [&](const char* one, const char* other) {
+    if (!is_flag(globals.option(one)) || !is_flag(globals.option(other))) return;
+    throw usage_error(fmt::format("--{} and --{} exclude each other", one, other));
+  };
+  both("url", "host");
+  both("url", "port");
+  both("url", "socket");
+  both("host", "socket");
+  both("port", "socket");
+  for (const char* name : {"host", "socket", "user", "namespace"}) {
+    const auto& option = globals.option(name);
+    if (option.given && option.given->empty()) throw refuse(option, "is empty");
+  }
+}
+
+/// Applies what is given beside the URL: only what comes from a source that counts as much as the
+/// URL's own. A DCOORD_HOST must not bend an explicit -u to another server.
+class Overrides {
+ public:
+  Overrides(const Globals& globals, const Url& url, redis::Server& server)
+      : globals_(globals), url_(url), server_(server) {}
+
+  void apply() {
+    // Of an address by name and one by path, the stronger source's counts.
+    const bool socket = counts("socket");
+    const bool tcp = counts("host") || counts("port");
+    if (socket && !(tcp && tcp_source() < globals_.option("socket").origin.source)) {
+      server_.kind = redis::Server::Kind::unix_socket;
+      server_.path = *globals_.socket;
+      note_origin("socket");
+    } else if (tcp) {
+      server_.kind = redis::Server::Kind::tcp;
+      if (counts("host")) server_.host = *globals_.host;
+      if (counts("port")) server_.port = static_cast<int>(*globals_.port);
+      note_origin(counts("host") ? "host" : "port");
+    }
+    if (counts("db")) server_.db = static_cast<int>(*globals_.db);
+    if (counts("user")) server_.user = *globals_.user;
+    if (counts("tls")) server_.tls.enabled = globals_.tls;
+  }
+
+ private:
+  bool counts(const char* name) const {
+    const auto& option = globals_.option(name);
+    return option.given && option.origin.source <= url_.origin.source;
+  }
+  Source tcp_source() const {
+    Source strongest = Source::built_in;
+    for (const char* name : {"host", "port"}) {
+      if (counts(name)) strongest = std::min(strongest, globals_.option(name).origin.source);
+    }
+    return strongest;
+  }
+  void note_origin(const char* name) { server_.origin = globals_.option(name).origin.where; }
+
+  const Globals& globals_;
+  const Url& url_;
+  redis::Server& server_;
+};
+
+void set_tls(const Globals& globals, redis::TlsOptions& tls) {
+  tls.insecure = tls.insecure || globals.insecure;
+  const auto set = [](std::string& target, const std::string& value) {
+    if (!value.empty()) target = value;
+  };
+  set(tls.ca_file, globals.cacert);
+  set(tls.ca_dir, globals.cacertdir);
+  set(tls.cert_file, globals.cert);
+  set(tls.key_file, globals.key);
+  set(tls.sni, globals.sni);
+  if (tls.enabled) return;
+  // Else a connection that was meant to be encrypted would silently not be.
+  for (const char* name : {"cacert", "cacertdir", "cert", "key", "sni", "insecure"}) {
+    if (is_flag(globals.option(name))) {
+      throw usage_error(fmt::format("--{} needs TLS", name), "add --tls, or use a rediss:// URL");
+    }
+  }
+}
+
+void check_namespace(const Globals& globals) {
+  constexpr size_t kLongest = 100;
+  const auto& name = globals.key_namespace;
+  // Braces would move the keys' hash tag, and with it the slot.
+  const bool bad =
+      name.size() > kLongest || std::any_of(name.begin(), name.end(), [](char c) {
+        return static_cast<unsigned char>(c) <= ' ' || c == '{' || c == '}' || c == '\x7f';
+      });
+  if (!bad) return;
+  throw bad_value("namespace", name, globals.option("namespace").origin,
+                  "up to 100 characters, no spaces or braces");
+}
+
+std::string origin_of(const Option& option) {
+  if (option.given) return option.origin.where;
+  return option.default_text.empty() && !option.value_name.empty() ? "" : "default";
+}
+
+std::string shown(const Globals& globals, const Option& option) {
+  const auto& name = option.long_name;
+  if (name == "verbose") return std::to_string(std::max(globals.verbosity, 0));
+  if (name == "format") return globals.format;
+  const auto value = option.given.value_or(option.default_text);
+  if (name == "url") return redis::redact_url(value);
+  return value.empty() && option.value_name.empty() ? "false" : value;
+}
+
+std::vector<Setting> list_settings(const Globals& globals, const redis::Server& server,
+                                   const Url& url, const std::string& password_origin) {
+  std::vector<Setting> list;
+  list.push_back({"server", redis::describe(server), server.origin});
+  for (const auto& option : globals.options.all()) {
+    const auto& name = option.long_name;
+    if (name == "pass") {
+      list.push_back({"password", password_origin.empty() ? "" : "***", password_origin});
+    } else if (name == "url" && url.origin.source == Source::fallback) {
+      list.push_back({"url", redis::redact_url(url.text), url.origin.where});
+    } else if (option.from_environment && name != "json") {
+      list.push_back({name, shown(globals, option), origin_of(option)});
+    }
+  }
+  const auto& json = globals.option("json");
+  for (auto& setting : list) {
+    if (setting.name == "format" && json.given && globals.format == "json" &&
+        !is_flag(globals.option("format"))) {
+      setting.origin = json.origin.where;
+    }
+  }
+  return list;
+}
+
+redis::Server make_server(const Globals& globals, const Environment& environment, Url& url,
+                          std::string& password_origin) {
+  refuse_contradictions(globals);
+  url = choose_url(globals, environment);
+  const auto origin = url.origin.source == Source::built_in ? "default"
+                      : url.origin.source == Source::flag   ? "-u"
+                                                            : url.origin.where;
+  auto server = redis::parse_url(url.text, origin);
+  Overrides(globals, url, server).apply();
+  set_tls(globals, server.tls);
+  auto password = choose_password(globals, environment, std::move(server.password), origin);
+  server.password = std::move(password.get);
+  password_origin = std::move(password.origin);
+  return server;
+}
+
+}  // namespace
+
+Config make_config(const Globals& globals, const Environment& environment) {
+  Config config;
+  Url url;
+  std::string password_origin;
+  config.server = make_server(globals, environment, url, password_origin);
+  config.connect_timeout = globals.connect_timeout;
+  config.command_timeout = globals.command_timeout;
+  check_namespace(globals);
+  config.key_namespace = globals.key_namespace;
+  config.format = globals.format == "json"    ? Config::Format::json
+                  : globals.format == "plain" ? Config::Format::plain
+                                              : Config::Format::table;
+  config.format_given = globals.option("format").given || globals.option("json").given;
+  config.headers = !globals.no_headers;
+  config.color = use_color(globals.color, STDOUT_FILENO, environment);
+  config.progress = globals.progress == "none"    ? Config::Progress::none
+                    : globals.progress == "plain" ? Config::Progress::plain
+                                                  : Config::Progress::automatic;
+  config.verbosity = globals.verbosity;
+  if (globals.pass) {
+    log::warning(
+        "a password on the command line can be seen by others: use --pass-file, --askpass or "
+        "DCOORD_PASSWORD");
+  }
+  config.settings = [&globals, server = config.server, url, password_origin]() {
+    return list_settings(globals, server, url, password_origin);
+  };
+  return config;
+}
+
+}  // namespace dcoord::cli

@@ -1,0 +1,63 @@
+#include "cli/context.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "cli/terminal.h"
+#include "redis/local.h"
+#include "redis/session.h"
+
+namespace dcoord::cli {
+
+Context::Context(Config config, std::optional<std::vector<std::string>> tail,
+                 hold::StartState start, std::optional<std::string> shell_command)
+    : config_(std::move(config)),
+      tail_(std::move(tail)),
+      start_(std::move(start)),
+      shell_command_(std::move(shell_command)) {}
+
+Context::~Context() = default;
+
+std::vector<std::string> Context::command() const {
+  if (shell_command_) return {"/bin/sh", "-c", *shell_command_};
+  if (!tail_ || tail_->empty()) throw internal_error("there is no command to run");
+  return *tail_;
+}
+
+void Context::prepare_to_hold(Duration attempt) {
+  config_.command_timeout = std::min(config_.command_timeout, attempt);
+  if (config_.server.kind != redis::Server::Kind::local) return;
+  loop_.run(redis::ensure_local_server(loop_, add(loop_.now(), config_.connect_timeout)));
+}
+
+output::Printer& Context::printer() {
+  if (!printer_) {
+    const auto format = config_.format == Config::Format::json    ? output::Format::json
+                        : config_.format == Config::Format::plain ? output::Format::plain
+                                                                  : output::Format::table;
+    printer_ = output::make_printer({format, config_.headers, config_.color, terminal_width()});
+  }
+  return *printer_;
+}
+
+redis::ScriptRunner& Context::scripts() {
+  if (!scripts_) scripts_ = new_scripts();
+  return *scripts_;
+}
+
+std::unique_ptr<redis::ScriptRunner> Context::new_scripts() {
+  redis::SessionOptions options;
+  options.connect_timeout = config_.connect_timeout;
+  options.command_timeout = config_.command_timeout;
+  return redis::make_session(loop_, config_.server, options);
+}
+
+redis::Patience Context::patience(std::optional<Duration> limit) {
+  const auto now = loop_.now();
+  redis::Patience patience;
+  patience.until = add(now, limit.value_or(config_.command_timeout));
+  patience.connect_until = std::min(patience.until, add(now, config_.connect_timeout));
+  return patience;
+}
+
+}  // namespace dcoord::cli

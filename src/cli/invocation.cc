@@ -1,0 +1,135 @@
+#include "cli/invocation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "cli/suggest.h"
+
+namespace dcoord::cli {
+namespace {
+
+bool has_word(const Words& words, std::string_view a, std::string_view b) {
+  return std::any_of(words.begin(), words.end(),
+                     [&](std::string_view word) { return word == a || word == b; });
+}
+
+[[noreturn]] void unknown_noun(std::string_view word, const std::vector<NounEntry>& nouns) {
+  std::vector<std::string> names;
+  for (const auto& entry : nouns) names.emplace_back(entry.name);
+  const auto near = suggest(word, names);
+  throw usage_error(
+      fmt::format("unknown command '{}'", word),
+      near ? fmt::format("did you mean '{}'?", *near) : "dcoord --help lists the commands");
+}
+
+[[noreturn]] void unknown_verb(std::string_view word, const Noun& noun) {
+  std::vector<std::string> names;
+  for (const auto& verb : noun.verbs) names.push_back(verb.name);
+  const auto near = suggest(word, names);
+  throw usage_error(fmt::format("unknown command '{} {}'", noun.name, word),
+                    near ? fmt::format("did you mean '{} {}'?", noun.name, *near)
+                         : fmt::format("dcoord {} lists the verbs", noun.name));
+}
+
+[[noreturn]] void unknown_global(const Piece& piece, const OptionSet& globals) {
+  std::vector<std::string> names;
+  for (const auto& option : globals.all()) names.push_back(option.long_name);
+  const bool is_long = piece.text.starts_with("--");
+  const auto near = is_long ? suggest(piece.text.substr(2), names) : std::nullopt;
+  throw usage_error(
+      fmt::format("unknown option '{}{}' before the verb", is_long ? "" : "-", piece.text),
+      near ? fmt::format("did you mean '--{}'?", *near)
+           : "only global options may stand there: the others follow the verb");
+}
+
+const Verb* find_verb(const Noun& noun, std::string_view name) {
+  for (const auto& verb : noun.verbs) {
+    if (verb.name == name) return &verb;
+  }
+  return nullptr;
+}
+
+/// Takes positional words one by one.
+class Finder {
+ public:
+  Finder(const Words& words, const std::vector<NounEntry>& nouns, Invocation& result)
+      : words_(words), nouns_(nouns), result_(result) {}
+
+  /// False when noun and verb are known.
+  bool take(size_t word) {
+    const auto text = words_[word];
+    if (!result_.noun) {
+      take_noun(word, text);
+    } else if (const auto* verb = find_verb(*result_.noun, text);
+               verb != nullptr && !text.empty()) {
+      used_.push_back(word);
+      result_.verb = verb;
+    } else if (find_verb(*result_.noun, "") != nullptr) {
+      result_.verb = find_verb(*result_.noun, "");  // `dcoord elect NAME`
+    } else if (!take_host(word)) {
+      unknown_verb(text, *result_.noun);
+    }
+    return result_.verb == nullptr;
+  }
+
+  const std::vector<size_t>& used() const { return used_; }
+
+ private:
+  void take_noun(size_t word, std::string_view text) {
+    if (text == "help" && used_.empty()) {
+      result_.help = true;
+      used_.push_back(word);
+      return;
+    }
+    const auto entry = std::find_if(nouns_.begin(), nouns_.end(),
+                                    [&](const NounEntry& known) { return text == known.name; });
+    if (entry == nouns_.end()) {
+      if (!take_host(word)) unknown_noun(text, nouns_);
+      return;
+    }
+    result_.noun = entry->make();
+    used_.push_back(word);
+    const auto& verbs = result_.noun->verbs;
+    if (verbs.size() == 1 && verbs.front().name.empty()) result_.verb = &verbs.front();
+  }
+
+  /// redis-cli's `-h HOST`.
+  bool take_host(size_t word) {
+    if (word == 0 || words_[word - 1] != "-h") return false;
+    result_.host = words_[word];
+    used_.push_back(word);
+    return true;
+  }
+
+  const Words& words_;
+  const std::vector<NounEntry>& nouns_;
+  Invocation& result_;
+  std::vector<size_t> used_;
+};
+
+}  // namespace
+
+Invocation find_command(const Words& words, const Globals& globals,
+                        const std::vector<NounEntry>& nouns) {
+  Invocation result;
+  result.help = has_word(words, "-h", "--help");
+  result.version = has_word(words, "-V", "--version");
+  Finder finder(words, nouns, result);
+  Scanner scanner(words, {&globals.options});
+  while (const auto piece = scanner.next()) {
+    if (piece->kind == Piece::Kind::unknown && !result.help)
+      unknown_global(*piece, globals.options);
+    if (piece->kind == Piece::Kind::positional && !finder.take(piece->word)) break;
+  }
+  // `dcoord elect` alone shows help even if `dcoord elect NAME` is a command.
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (std::find(finder.used().begin(), finder.used().end(), i) != finder.used().end()) continue;
+    result.rest.push_back(words[i]);
+    result.rest_at.push_back(i);
+  }
+  return result;
+}
+
+}  // namespace dcoord::cli

@@ -1,0 +1,17 @@
+#include "cli/nouns.h"
+
+namespace dcoord::cli {
+
+const std::vector<NounEntry>& nouns() {
+  static const std::vector<NounEntry> list{
+      {"lock", "COORDINATE", "run commands one at a time, or N at a time", lock_noun},
+      {"locks", "OBSERVE", "all locks: who holds and who waits", locks_noun},
+      {"local", "SETUP", "the private server of local: URLs", local_noun},
+      {"config", "SETUP", "show the configuration and where it comes from", config_noun},
+      {"help", "SETUP", "explain a command", help_noun},
+      {"version", "SETUP", "print the version", version_noun},
+  };
+  return list;
+}
+
+}  // namespace dcoord::cli

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "cli/command.h"
+
+namespace dcoord::cli {
+
+Noun lock_noun();
+Noun locks_noun();
+Noun local_noun();
+Noun config_noun();
+Noun help_noun();
+Noun version_noun();
+
+}  // namespace dcoord::cli

@@ -1,0 +1,95 @@
+#include "cli/password.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/unique_fd.h"
+#include "cli/terminal.h"
+
+namespace dcoord::cli {
+namespace {
+
+/// The first line. `origin` is the option or variable that named the file.
+std::string read_password_file(const std::string& path, const std::string& origin, bool warn) {
+  const auto fail = [&](const char* why) {
+    return config_error(
+        fmt::format("cannot read the password file {} (from {}): {}", path, origin, why));
+  };
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (!fd || fstat(fd.get(), &status) != 0) throw fail(std::strerror(errno));
+  if (S_ISDIR(status.st_mode)) throw fail(std::strerror(EISDIR));
+  if (warn && S_ISREG(status.st_mode) && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    log::warning(fmt::format("others can read the password file {}: chmod 600 it", path));
+  }
+  std::string text;
+  char buffer[512];
+  while (text.find('\n') == text.npos && text.size() < 65536) {
+    const ssize_t n = read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw fail(std::strerror(errno));
+    if (n == 0) break;
+    text.append(buffer, static_cast<size_t>(n));
+  }
+  text.resize(std::min(text.size(), text.find('\n')));
+  if (text.ends_with('\r')) text.pop_back();
+  if (text.empty()) throw fail("its first line is empty");
+  return text;
+}
+
+/// Reads it at every call, so that a new connection gets the new password after a change; but a
+/// file that is gone by then (or a pipe, read once) must not end what is held.
+PasswordSource from_file(std::string path, std::string origin) {
+  auto last = std::make_shared<std::optional<std::string>>();
+  return [path = std::move(path), origin = std::move(origin), last]() {
+    try {
+      *last = read_password_file(path, origin, !last->has_value());
+    } catch (const Error&) {
+      if (!*last) throw;
+    }
+    return *last;
+  };
+}
+
+PasswordSource from_terminal(std::string user) {
+  auto last = std::make_shared<std::optional<std::string>>();
+  return [user = std::move(user), last]() {
+    if (!*last) {
+      *last = ask_password(user.empty() ? "Redis password: "
+                                        : fmt::format("Redis password of {}: ", user));
+    }
+    return *last;
+  };
+}
+
+PasswordSource fixed(std::string password) {
+  return [password = std::move(password)]() { return std::optional(password); };
+}
+
+}  // namespace
+
+Password choose_password(const Globals& globals, const Environment& environment,
+                         PasswordSource from_url, const std::string& url_origin) {
+  if (globals.askpass) return {"--askpass", from_terminal(globals.user.value_or(""))};
+  if (globals.pass) return {"--pass", fixed(*globals.pass)};
+  if (globals.pass_file && !globals.pass_file->empty()) {
+    const auto& origin = globals.option("pass-file").origin.where;
+    return {origin, from_file(*globals.pass_file, origin)};
+  }
+  for (const char* name : {"DCOORD_PASSWORD", "VALKEYCLI_AUTH", "REDISCLI_AUTH"}) {
+    if (const auto value = environment.get(name)) return {name, fixed(std::string(*value))};
+  }
+  if (from_url) return {url_origin, std::move(from_url)};
+  return {};
+}
+
+}  // namespace dcoord::cli
