@@ -157,12 +157,11 @@ string_view cut(string_view& text, const char* stops) {
 
 void parse_authority(const Source& source, string_view authority, string_view rest,
                      Server& server) {
-  const size_t at = authority.rfind('@');
-  if (at == string_view::npos && rest.find('@') != string_view::npos &&
-      server.kind == Server::Kind::tcp) {
-    // Part of the password would be taken for a host, and shown.
+  if (rest.find('@') != string_view::npos && server.kind == Server::Kind::tcp) {
+    // Part of the password would be taken for something else, and shown.
     throw source.wrong("a '/', '?' or '#' in the password has to be written %2F, %3F or %23");
   }
+  const size_t at = authority.rfind('@');
   if (at != string_view::npos) {
     parse_user_info(source, authority.substr(0, at), server);
     authority.remove_prefix(at + 1);
