@@ -64,7 +64,9 @@ class Probe {
   Task<int> run_once(hold::Command command) {
     hold::Options options;
     const std::string tree = args_.contains("--tree") ? args_["--tree"] : "leave";
-    options.tree = tree == "wait" ? hold::Tree::wait : tree == "kill" ? hold::Tree::kill : hold::Tree::leave;
+    options.tree = tree == "wait"   ? hold::Tree::wait
+                   : tree == "kill" ? hold::Tree::kill
+                                    : hold::Tree::leave;
     options.grace = ms("--grace", Duration::zero());
     options.margin = ms("--margin", Duration::zero());
     options.kill_after = ms("--kill-after", kForever);
@@ -85,15 +87,19 @@ class Probe {
 
   int end(const hold::Outcome& o) {
     const char* const names[] = {"by_itself", "not_started", "lost", "max_time"};
-    report("outcome " + std::string(names[static_cast<int>(o.ending)]) + " " + std::to_string(o.status) + " " +
-           std::to_string(o.exec_errno) + " " + (o.tree_ended ? "ended" : "survivors: " + o.survivors));
+    report("outcome " + std::string(names[static_cast<int>(o.ending)]) + " " +
+           std::to_string(o.status) + " " + std::to_string(o.exec_errno) + " " +
+           (o.tree_ended ? "ended" : "survivors: " + o.survivors));
     switch (o.ending) {
       case hold::Ending::by_itself:
         signal_ = WIFSIGNALED(o.status) ? WTERMSIG(o.status) : 0;
         return WIFEXITED(o.status) ? WEXITSTATUS(o.status) : 128 + signal_;
-      case hold::Ending::not_started: return o.exec_errno == ENOENT ? 127 : 126;
-      case hold::Ending::lost: return 79;
-      case hold::Ending::max_time: return 124;
+      case hold::Ending::not_started:
+        return o.exec_errno == ENOENT ? 127 : 126;
+      case hold::Ending::lost:
+        return 79;
+      case hold::Ending::max_time:
+        return 124;
     }
     return 70;
   }
@@ -102,7 +108,8 @@ class Probe {
     while (access(args_["--wait"].c_str(), F_OK) != 0) co_await loop_.sleep(milliseconds(5));
   }
   Task<void> tell_started() {
-    while (!supervisor_.running() || supervisor_.command_pid() == 0) co_await loop_.sleep(milliseconds(1));
+    while (!supervisor_.running() || supervisor_.command_pid() == 0)
+      co_await loop_.sleep(milliseconds(1));
     report("command " + std::to_string(supervisor_.command_pid()));
   }
   Task<void> keep_renewing(Duration lease) {
