@@ -31,7 +31,7 @@ void SystemClock::wait(std::span<pollfd> fds, TimePoint until) {
   // A wait shorter than this is not worth a timer: poll's own time-out is late by a suspend at most once.
   constexpr auto kWorthATimer = std::chrono::milliseconds(500);
   const TimePoint start = now();
-  const auto left = until == kNever ? kForever : std::max(Duration::zero(), until - start);
+  const auto left = until == kNever ? kForever : until <= start ? Duration::zero() : until - start;
   std::vector<pollfd> all(fds.begin(), fds.end());
 #ifdef __linux__
   if (until != kNever && left > kWorthATimer) {

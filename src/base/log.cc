@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -109,7 +110,10 @@ void note(int level, std::string_view message) {
 
 void progress(std::string_view text) {
   if (!current.rewrite || current.verbosity < 0) return;
-  write_all(fmt::format("\r\x1b[K{}", printable(text)));
+  // A line that wraps could not be rewritten.
+  winsize size{};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+  write_all(fmt::format("\r\x1b[K{}", printable(text.substr(0, known ? size.ws_col - 1u : 79u))));
   progress_stands = true;
 }
 
