@@ -18,7 +18,7 @@ local time = redis.call('TIME')
 local now_us = time[1] * 1e6 + time[2]
 local now = math.floor(now_us / 1000)
 local found = redis.call('HMGET', lock, 's', 't', 'h' .. token, 'd')
-local raw, ring, own_raw, holds = found[1], found[2], found[3], found[4]
+local raw, ring_raw, own_raw, holds = found[1], found[2], found[3], found[4]
 if raw and string.byte(raw) ~= LAYOUT then
   return redis.error_reply('LAYOUT this lock has layout ' .. string.byte(raw) .. ', this dcoord knows ' .. LAYOUT)
 end
@@ -34,7 +34,7 @@ if raw and own_raw and least == 0 then
   if holders == 1 and offers + in_line + stale + limit == 0 and flags <= SHARED and ends > now then
     redis.call('HDEL', lock, 'h' .. token)
     redis.call('HSET', lock, 's', struct.pack(STATE, LAYOUT, fence, expires, 0, max_end, line_expires, 0, 0, 0, 0, 0, 0,
-      0, last_ticket, lapsed, 0, 0, 0, acquired, contended, lost, timed_out, reset_at), 't', bury(ring, token, now), 'd',
+      0, last_ticket, lapsed, 0, 0, 0, acquired, contended, lost, timed_out, reset_at), 't', bury(ring_raw, token, now), 'd',
       record(holds, now - since))
     return {'released', now - since, 0}
   end
@@ -45,11 +45,12 @@ local caller, ttl = nil, 0
 -- @include lib/lock_line
 if not raw then
   -- A lock that is not there: only the tombstone, in case the acquire is still under way.
-  redis.call('HSET', lock, 't', bury(ring, token, now))
+  redis.call('HSET', lock, 't', bury(ring_raw, token, now))
   redis.call('PEXPIRE', lock, 2 * MINUTE)
   return {'gone'}
 end
 load_state(raw)
+ring = ring_raw
 slots = st.limit > 0 and redis.call('HGET', lock, 'b') or ''
 purge()
 
