@@ -109,10 +109,7 @@ class Run {
   int run() {
     invocation_ = find_command(argv_.words, globals_, nouns_);
     if (invocation_.help) return show_help();
-    if (invocation_.version) {
-      print("dcoord " DCOORD_VERSION "\n");
-      return 0;
-    }
+    if (invocation_.version) return show_version();
     if (invocation_.verb == nullptr) {
       if (argv_.tail)
         throw usage_error(invocation_.noun ? "a verb must stand before '--'"
@@ -121,7 +118,8 @@ class Run {
     }
     if (invocation_.verb->declare) invocation_.verb->declare(options_);
     const auto parsed = parse(invocation_.rest, globals_.options, options_);
-    if (help_in_cluster(parsed)) return show_help();
+    if (is_given(parsed, "help")) return show_help();
+    if (is_given(parsed, "version")) return show_version();
     check_usage(argv_, invocation_, globals_.options, options_, parsed);
     overwrite_secrets(argv_.words, globals_.options, options_);
     resolve_options(parsed);
@@ -140,11 +138,16 @@ class Run {
     return 0;
   }
 
-  /// `-qh`
-  static bool help_in_cluster(const Parsed& parsed) {
-    return std::any_of(parsed.given.begin(), parsed.given.end(), [](const Given& given) {
-      return given.option->long_name == "help" && !given.option->positional;
-    });
+  static int show_version() {
+    print("dcoord " DCOORD_VERSION "\n");
+    return 0;
+  }
+
+  /// In a cluster of letters, `-qh`, where find_command does not look.
+  bool is_given(const Parsed& parsed, const char* name) const {
+    const auto* option = &globals_.option(name);
+    return std::any_of(parsed.given.begin(), parsed.given.end(),
+                       [&](const Given& given) { return given.option == option; });
   }
 
   /// --config and --profile first: they decide what else there is to read.

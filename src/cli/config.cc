@@ -40,7 +40,10 @@ Url choose_url(const Globals& globals, const Environment& environment) {
       throw refuse(option, "was given several URLs: only one server is supported");
     return {globals.urls.front(), option.origin};
   }
-  if (const auto value = environment.get("REDIS_URL")) {
+  // It belongs to some application: its user and password are not for a server that was named
+  // otherwise.
+  const bool named = globals.option("host").given || globals.option("socket").given;
+  if (const auto value = named ? std::nullopt : environment.get("REDIS_URL")) {
     return {std::string(*value), {Source::fallback, "REDIS_URL"}};
   }
   return {};

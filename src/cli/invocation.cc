@@ -123,12 +123,13 @@ Invocation find_command(const Words& words, const Globals& globals,
       unknown_global(*piece, globals.options);
     if (piece->kind == Piece::Kind::positional && !finder.take(piece->word)) break;
   }
-  // `dcoord elect` alone shows help even if `dcoord elect NAME` is a command.
   for (size_t i = 0; i < words.size(); ++i) {
     if (std::find(finder.used().begin(), finder.used().end(), i) != finder.used().end()) continue;
     result.rest.push_back(words[i]);
     result.rest_at.push_back(i);
   }
+  // Works with a broken configuration, too.
+  if (result.noun && result.noun->name == "version" && result.rest.empty()) result.version = true;
   return result;
 }
 

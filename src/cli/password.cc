@@ -79,15 +79,30 @@ PasswordSource fixed(std::string password) {
 
 Password choose_password(const Globals& globals, const Environment& environment,
                          PasswordSource from_url, const std::string& url_origin) {
-  if (globals.askpass) return {"--askpass", from_terminal(globals.user.value_or(""))};
-  if (globals.pass) return {"--pass", fixed(*globals.pass)};
+  // In their order; but one in a file yields to flags and variables, as any option does.
+  struct Candidate {
+    Origin origin;
+    PasswordSource get;
+  };
+  std::vector<Candidate> candidates;
+  if (globals.askpass) {
+    candidates.push_back(
+        {globals.option("askpass").origin, from_terminal(globals.user.value_or(""))});
+  }
+  if (globals.pass) candidates.push_back({globals.option("pass").origin, fixed(*globals.pass)});
   if (globals.pass_file && !globals.pass_file->empty()) {
-    const auto& origin = globals.option("pass-file").origin.where;
-    return {origin, from_file(*globals.pass_file, origin)};
+    const auto& origin = globals.option("pass-file").origin;
+    candidates.push_back({origin, from_file(*globals.pass_file, origin.where)});
   }
   for (const char* name : {"DCOORD_PASSWORD", "VALKEYCLI_AUTH", "REDISCLI_AUTH"}) {
-    if (const auto value = environment.get(name)) return {name, fixed(std::string(*value))};
+    const auto value = environment.get(name);
+    if (value)
+      candidates.push_back({{Origin::Source::environment, name}, fixed(std::string(*value))});
   }
+  const auto first = std::min_element(
+      candidates.begin(), candidates.end(),
+      [](const Candidate& a, const Candidate& b) { return a.origin.source < b.origin.source; });
+  if (first != candidates.end()) return {first->origin.where, std::move(first->get)};
   if (from_url) return {url_origin, std::move(from_url)};
   return {};
 }
