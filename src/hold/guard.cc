@@ -134,6 +134,8 @@ class Guard {
         forward(message.value);
       } else if (message.kind == Message::kill) {
         kill_at_ = now_;
+      } else if (message.kind == Message::leave && leaving_) {
+        _exit(0);
       }
     }
   }
@@ -170,9 +172,15 @@ class Guard {
   /// Collects what ended or stopped, and acts on the command's own end.
   void collect() {
     const bool gone = reap_tree({}, reaper(), true);
-    if (command_ > 0) return;
+    if (command_ > 0 || leaving_) return;
     if (shared_.exec_errno.load() != 0) finish(Ending::not_started, 0, true);
-    if (gone || (shared_.tree == Tree::leave && !shared_.deadline.ending() && !killing())) finish_tree(true);
+    if (gone) finish_tree(true);
+    if (shared_.tree == Tree::leave && !shared_.deadline.ending() && !killing()) {
+      // What killed the command may have killed the supervisor in the same moment (`kill -KILL -GROUP`); then nothing
+      // is left behind by intention. So it has to say that it lives.
+      leaving_ = true;
+      report(Ending::by_itself, status_, true);
+    }
     if (shared_.tree == Tree::kill && !leftovers_told_ && !shared_.deadline.ending()) {
       leftovers_told_ = true;
       terminate_tree();
@@ -237,15 +245,19 @@ class Guard {
   }
 
   [[noreturn]] void finish(Ending ending, int status, bool tree_ended) {
-    Report& report = shared_.report;
-    report.ending = ending;
-    report.status = status;
-    report.tree_ended = tree_ended;
-    if (!tree_ended) describe_tree(report.survivors, sizeof report.survivors, {});
+    if (!leaving_) report(ending, status, tree_ended);
+    _exit(0);
+  }
+
+  void report(Ending ending, int status, bool tree_ended) {
+    Report& r = shared_.report;
+    r.ending = ending;
+    r.status = status;
+    r.tree_ended = tree_ended;
+    if (!tree_ended) describe_tree(r.survivors, sizeof r.survivors, {});
     shared_.reported.store(true);
     tell(Message::ended, 0);
     wake_supervisor();
-    _exit(0);
   }
 
   void tell(Message::Kind kind, int value) {
@@ -271,6 +283,7 @@ class Guard {
   int status_ = 0;
   bool term_sent_ = false;
   bool leftovers_told_ = false;
+  bool leaving_ = false;  // reported, and waiting for Message::leave
   TimePoint max_at_ = kNever;
   TimePoint kill_at_ = kNever;  // asked for by the user, or after the command's own end
   TimePoint killing_since_ = kNever;

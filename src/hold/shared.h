@@ -9,7 +9,7 @@
 
 namespace dcoord::hold {
 
-/// What the guard found out; written by it before it sends Message::ended.
+/// What became of the command; written by the guard before it sends Message::ended.
 struct Report {
   Ending ending = Ending::by_itself;
   int status = 0;
@@ -43,6 +43,7 @@ struct Message {
     start,    ///< fork the command
     forward,  ///< send it signal `value`
     kill,     ///< KILL the whole tree now, as the user asked for
+    leave,    ///< after `ended`: what the command left behind may live
     // to the supervisor
     stopped,  ///< the command was stopped by signal `value`
     ended,    ///< see Shared::report

@@ -192,6 +192,7 @@ void Supervisor::State::check_guard() {
     result.exec_errno = r.ending == Ending::not_started ? shared->exec_errno.load() : 0;
     result.tree_ended = r.tree_ended;
     result.survivors = r.survivors;
+    guard.tell(Message::leave);
     finish(result);
   } else if (guard.died() || guard.stands_still(loop.now(), take_over_at())) {
     take_over();

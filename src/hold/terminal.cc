@@ -73,12 +73,25 @@ TimePoint JobControl::next() const { return std::min(follow_at_, check_at_); }
 bool JobControl::look(TimePoint now, pid_t command) {
   if (now >= follow_at_) {
     follow_at_ = kNever;
-    if (stopped(command)) stop_self(signal_);
+    if (stopped(command)) {
+      const UniqueFd terminal = open_terminal();
+      foreground_ = tcgetpgrp(terminal.get());
+      stop_self(signal_);
+    }
     return false;
   }
   if (now < check_at_) return false;
   check_at_ = kNever;
-  return stopped(command);
+  if (!stopped(command)) return false;
+  give_terminal_back(command);
+  return true;
+}
+
+void JobControl::give_terminal_back(pid_t command) const {
+  const pid_t group = getpgid(command);
+  if (group != foreground_ || group == getpgrp()) return;
+  const UniqueFd terminal = open_terminal();
+  if (tcgetpgrp(terminal.get()) == getpgrp()) tcsetpgrp(terminal.get(), group);
 }
 
 StopBlocked::StopBlocked() { change_mask(SIG_BLOCK, SIGTSTP); }

@@ -40,7 +40,12 @@ class JobControl {
   bool look(TimePoint now, pid_t command);
 
  private:
+  /// A shell that is suspended has the terminal for a group of its own, which our caller does not know of: it gives
+  /// the terminal to us when it continues us.
+  void give_terminal_back(pid_t command) const;
+
   int signal_ = 0;
+  pid_t foreground_ = 0;  // the terminal's group when the command stopped
   TimePoint follow_at_ = kNever;
   TimePoint check_at_ = kNever;
 };

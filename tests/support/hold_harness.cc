@@ -90,6 +90,7 @@ void Hold::start(const std::vector<std::string>& options, const std::vector<std:
   if (pid_ < 0) throw std::runtime_error("fork");
   if (pid_ > 0) return;
   if (setup.new_session) setsid();
+  for (int fd = 3; fd < 1024; ++fd) close(fd);  // whatever we were started with ourselves
   for (const int fd : setup.closed) close(fd);
   if (setup.prepare) setup.prepare();
   execv(argv[0], argv.data());

@@ -111,6 +111,9 @@ class Probe {
     while (!supervisor_.running() || supervisor_.command_pid() == 0)
       co_await loop_.sleep(milliseconds(1));
     report("command " + std::to_string(supervisor_.command_pid()));
+    if (!args_.contains("--message")) co_return;
+    std::fprintf(stderr, "%s\n", args_["--message"].c_str());
+    report("told 1");
   }
   Task<void> keep_renewing(Duration lease) {
     const Duration every = ms("--renew", kForever);

@@ -221,6 +221,13 @@ int show(const char*) {
   return 0;
 }
 
+/// Of a program that root owns and that changes its user: becomes root altogether.
+int root(const char*) {
+  if (setresuid(0, 0, 0) != 0) return 97;
+  enlist();
+  stay();
+}
+
 /// Puts the terminal into raw mode and stays.
 int raw(const char*) {
   termios settings{};
@@ -246,7 +253,7 @@ int read_line(const char*) {
 int main(int argc, char** argv) {
   const std::map<std::string, int (*)(const char*)> modes = {
       {"exit", exit_with}, {"die", die_of},  {"tree", tree}, {"bush", bush}, {"flee", flee},
-      {"record", record},  {"leave", leave}, {"show", show}, {"raw", raw},   {"line", read_line}};
+      {"record", record},  {"leave", leave}, {"show", show}, {"raw", raw}, {"root", root},   {"line", read_line}};
   const auto mode = modes.find(argc > 1 ? argv[1] : "");
   if (mode == modes.end()) return 64;
   return mode->second(argc > 2 ? argv[2] : "");
