@@ -76,7 +76,8 @@ end
 -- Whether a request can have the lock now.
 local function fits(flags, parent)
   if st.limit > 0 then
-    return string.find(slots, '0', 1, true) ~= nil
+    -- After a cut of the limit, holds of higher slots still count.
+    return st.holders + st.offers - st.nested < st.limit and string.find(slots, '0', 1, true) ~= nil
   elseif has(flags, EXCLUSIVE) then
     if st.holders + st.offers == 0 then return true end
     return parent ~= '' and others_than(parent) == 0
