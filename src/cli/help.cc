@@ -70,10 +70,11 @@ std::string left_of(const Option& option) {
 
 std::string right_of(const Option& option) {
   std::string text = option.help;
-  if (!option.choices.empty()) text += fmt::format(": {}", fmt::join(option.choices, ", "));
-  if (!option.default_text.empty()) text += fmt::format(" (default: {})", option.default_text);
-  if (option.required && !option.positional) text += " (required)";
-  return text;
+  std::vector<std::string> notes;
+  if (option.required && !option.positional) notes.emplace_back("required");
+  if (!option.choices.empty()) notes.push_back(fmt::format("{}", fmt::join(option.choices, ", ")));
+  if (!option.default_text.empty()) notes.push_back("default: " + option.default_text);
+  return notes.empty() ? text : fmt::format("{} ({})", text, fmt::join(notes, "; "));
 }
 
 std::string option_table(const OptionSet& options, bool positional) {
