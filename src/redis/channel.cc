@@ -27,6 +27,11 @@ Step back_off(std::string why) {
   return step;
 }
 
+/// Too many clients: said to whoever connects, without reading what they sent.
+bool turns_away(const ErrorInfo& info) {
+  return info.word == "ERR" && info.verdict == Verdict::reconnect;
+}
+
 }  // namespace
 
 void Channel::ask_password() {
@@ -165,7 +170,7 @@ Task<Step> Channel::exchange(Batch& batch, Duration reply_within, TimePoint unti
     // used on.
     if (connection_.is_open() && step.next != Step::Next::fail)
       co_await drain(batch, reply_within, until);
-    note_sent(batch, start);
+    if (!step.turned_away) note_sent(batch, start);
     co_return step;
   }
   co_return Step();
@@ -208,14 +213,10 @@ Step Channel::on_reply(Batch& batch, const Expected& expected, Reply reply) {
 Step Channel::on_greeting(Greeting greeting, const Reply& reply) {
   if (!reply.is_error()) return Step();
   const ErrorInfo info = classify(reply.text());
-  const bool turned_away = info.word == "ERR" && info.verdict == Verdict::reconnect;
-  if (greeting == Greeting::name) {
-    // Only what is no answer to it counts: the server turns everybody away.
-    if (turned_away) return later(info);
-    return info.word == "DENIED" ? fail(refused(server_, info, "connecting", false)) : Step();
-  }
-  if (info.verdict == Verdict::back_off || info.verdict == Verdict::reconnect) return later(info);
   if (info.word == "DENIED") return fail(refused(server_, info, "connecting", false));
+  // Of the name only what is no answer to it counts.
+  if (greeting == Greeting::name) return turns_away(info) ? later(info) : Step();
+  if (info.verdict == Verdict::back_off || info.verdict == Verdict::reconnect) return later(info);
   return fail(greeting == Greeting::auth ? refused_login(server_, info)
                                          : refused_database(server_, info));
 }
@@ -262,7 +263,9 @@ Step Channel::on_error(Batch& batch, const Request& request, const ErrorInfo& in
 /// Not now: over a new connection if this one leads to the wrong server or was turned away.
 Step Channel::later(const ErrorInfo& info) {
   if (info.verdict == Verdict::reconnect) connection_.close();
-  return back_off(std::string(info.text));
+  Step step = back_off(std::string(info.text));
+  step.turned_away = turns_away(info);
+  return step;
 }
 
 Step Channel::on_failure(const Failure& failure) {

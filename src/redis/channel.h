@@ -49,6 +49,7 @@ struct Step {
     fail,      ///< trying again is of no use: `error`
   };
   Next next = Next::go_on;
+  bool turned_away = false;  ///< the server closed the door: it executed nothing of what was sent
   std::optional<Failure> failure;  ///< back_off: the connection could not be made
   std::string why;                 ///< back_off
   std::optional<Error> error;      ///< fail; back_off: what to say if that was the last attempt

@@ -21,7 +21,8 @@ constexpr Duration kBlockEndsEarly = milliseconds(110);
 constexpr Duration kLateReply = std::chrono::seconds(1);
 constexpr Duration kLongestBlock = std::chrono::hours(1);
 constexpr Duration kShortestPause = milliseconds(50);
-constexpr Duration kNotWorthAnAttempt = milliseconds(5);
+// Less time than this is not begun with: a reply that is not waited for makes "not done" unknown.
+constexpr Duration kNotWorthAnAttempt = milliseconds(100);
 
 Request make_request(const Call& call) {
   Request request;
@@ -173,8 +174,8 @@ Task<void> Session::carry_out(Batch& batch, Patience patience) {
     if (!std::exchange(noted, true)) {
       log::note(1, fmt::format("Redis at {}: {}; trying again", endpoint(server_), step.why));
     }
-    // The pauses shrink towards the end, so that the last attempts are not slept through.
-    co_await loop_.sleep_until(add(now, std::min<Duration>(backoff.next(), (limit - now) / 2)));
+    // The pauses shrink towards the end, so that the last attempt is not slept through.
+    co_await loop_.sleep_until(add(now, std::min<Duration>(backoff.next(), (limit - now) / 3)));
   }
 }
 
