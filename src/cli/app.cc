@@ -130,6 +130,12 @@ class Run {
 
   bool log_configured() const { return log_configured_; }
 
+  /// What stdout gets from a verb whose output is evaluated: evaluating nothing would succeed.
+  std::string for_eval(int code) const {
+    const bool wanted = invocation_.verb != nullptr && invocation_.verb->for_eval && globals_.format == "table";
+    return wanted ? fmt::format("(exit {})\n", code) : "";
+  }
+
  private:
   int show_help() {
     guess_log(argv_.words, environment_);
@@ -210,9 +216,9 @@ int finish(int code) {
   return !arrived && answer ? to_int(ExitCode::internal) : code;
 }
 
-int fail(const Error& error, bool log_configured, const Words& words,
-         const Environment& environment) {
-  if (!log_configured) guess_log(words, environment);
+int fail(const Error& error, const Run& run, const Words& words, const Environment& environment) {
+  if (!run.log_configured()) guess_log(words, environment);
+  print(run.for_eval(to_int(error.code())));
   std::fflush(stdout);
   log::error(error);
   return to_int(error.code());
@@ -229,9 +235,9 @@ int run(int argc, char** argv, const std::vector<NounEntry>& nouns) {
   try {
     return finish(run.run());
   } catch (const Error& error) {
-    return fail(error, run.log_configured(), args.words, environment);
+    return fail(error, run, args.words, environment);
   } catch (const std::exception& error) {
-    return fail(internal_error(error.what()), run.log_configured(), args.words, environment);
+    return fail(internal_error(error.what()), run, args.words, environment);
   }
 }
 

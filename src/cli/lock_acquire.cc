@@ -1,8 +1,9 @@
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <memory>
+#include <span>
 
 #include "base/duration.h"
 #include "base/error.h"
@@ -12,7 +13,12 @@
 #include "cli/held.h"
 #include "cli/hold.h"
 #include "cli/lock_verbs.h"
+#include "hold/background.h"
+#include "hold/interrupts.h"
+#include "hold/supervisor.h"
+#include "output/printers.h"
 #include "primitives/lock.h"
+#include "redis/session.h"
 
 namespace dcoord::cli {
 namespace {
@@ -27,9 +33,8 @@ struct AcquireOptions {
   std::string lost_signal = "TERM";
 };
 
-output::Acquired describe(const Context& context, const LockRequest& request, const std::string& name,
+output::Acquired describe(const LockRequest& request, const std::string& name,
                           const LockGranted& granted, TimePoint now) {
-  (void)context;
   output::Acquired a;
   a.name = name;
   a.token = request.token;
@@ -43,19 +48,127 @@ output::Acquired describe(const Context& context, const LockRequest& request, co
   return a;
 }
 
+/// Renews in the background for as long as a process lives. Made before the lock is asked for, so that a process that
+/// is not there is told at once; its loop is only run in the background.
+class Binding {
+ public:
+  Binding(Context& context, const AcquireOptions& o)
+      : context_(context), o_(o), bound_(loop_, static_cast<pid_t>(*o.bind_pid)), signal_(hold::signal_number(o.lost_signal)) {
+    if (signal_ == 0) throw usage_error(fmt::format("--on-lost-signal: there is no signal '{}'", o.lost_signal));
+    LeaseOptions lease;
+    lease.ttl = o.ttl;
+    times_ = lease_times(lease);
+    // The process is told while there is time left to stop.
+    times_.margin += times_.grace;
+  }
+
+  /// Returns in the foreground only.
+  void start(const LockRequest& request, const LockGranted& granted) {
+    const int keep[] = {bound_.descriptor()};
+    const bool foreground = hold::detach(std::span<const int>(keep, bound_.descriptor() < 0 ? 0 : 1), context_.start()) > 0;
+    if (foreground) return;
+    try {
+      loop_.run(keep_until_ended(request, granted));
+    } catch (const std::exception&) {  // nobody to tell; the lease ends by itself
+      bound_.signal(signal_);
+    }
+    _exit(0);
+  }
+
+ private:
+  Task<void> keep_until_ended(LockRequest request, LockGranted granted) {
+    redis::SessionOptions session_options;
+    session_options.connect_timeout = session_options.command_timeout = times_.attempt;
+    const auto scripts = redis::make_session(loop_, context_.config().server, session_options);
+    const auto listener = redis::make_session(loop_, context_.config().server, session_options);
+    const Keys keys(context_.config().key_namespace);
+    Lock lock(loop_, *scripts, keys, o_.lock.name);
+    Event lost(loop_);
+    LeaseKeeper::Hooks hooks;
+    hooks.renew = [&](TimePoint until) {
+      return lock.renew(request.token, o_.ttl, redis::Patience{until, kNever});
+    };
+    hooks.revoked = [&](TimePoint until) { return heard_revoked(*listener, lock.mailbox(request.token), until); };
+    hooks.extended = [](TimePoint) { return true; };
+    hooks.lost = [&](const LossReason&) { lost.set(); };
+    LeaseKeeper keeper(loop_, times_, granted.valid_end, std::move(hooks));
+    keeper.start();
+    Task<bool> ended = [](Task<void> end) -> Task<bool> {
+      co_await end;
+      co_return true;
+    }(bound_.ended());
+    Task<bool> gone = [](Event& event) -> Task<bool> {
+      co_await event.wait();
+      co_return true;
+    }(lost);
+    Task<std::variant<bool, bool>> both = race(loop_, std::move(ended), std::move(gone));
+    const auto outcome = co_await both;
+    keeper.stop();
+    if (outcome.index() == 1) bound_.signal(signal_);
+    const redis::Patience patience{add(loop_.now(), times_.ttl), kNever};
+    co_await lock.release(request.token, Duration::zero(), false, patience);
+  }
+
+  static Task<bool> heard_revoked(redis::ScriptRunner& listener, std::string mailbox, TimePoint until) {
+    Task<std::optional<std::string>> waiting = listener.wait_message(std::move(mailbox), until);
+    const auto message = co_await waiting;
+    co_return message == "revoked";
+  }
+
+  Context& context_;
+  const AcquireOptions& o_;
+  SystemClock clock_;
+  Loop loop_{clock_};
+  hold::BoundProcess bound_;
+  int signal_;
+  LeaseTimes times_{};
+};
+
+/// Asks, and leaves the line when a signal asks this process to end; then the signal's number.
+Task<std::variant<LockAnswer, int>> ask_or_leave(Context& context, Lock& lock, const AcquireOptions& o,
+                                                 LockRequest request, hold::Interrupts& interrupts) {
+  Task<LockAnswer> taking = take_lock(context, lock, o.lock, request);
+  Task<int> interrupted = interrupts.next();
+  Task<std::variant<LockAnswer, int>> both = race(context.loop(), std::move(taking), std::move(interrupted));
+  auto outcome = co_await both;
+  if (outcome.index() == 1) {
+    const redis::Patience patience{add(context.loop().now(), std::chrono::seconds(2)), kNever};
+    try {
+      co_await lock.release(request.token, Duration::zero(), false, patience);
+    } catch (const Error& error) {
+      log::warning(fmt::format("could not leave the line of lock '{}' ({}): the place is lost after 25s", lock.name(),
+                               error.what()));
+    }
+  }
+  co_return outcome;
+}
+
 int acquire(Context& context, const AcquireOptions& o) {
   check_ttl(o.ttl, "--ttl");
-  const std::string command = fmt::format("(process {})", o.bind_pid.value_or(getppid()));
-  LockRequest request = o.lock.request(o.ttl, command);
+  const long long pid = o.bind_pid.value_or(getppid());
+  LockRequest request = o.lock.request(o.ttl, fmt::format("(process {})", pid));
+  // The script holds, not this process, which ends at once.
+  request.who.pid = static_cast<long>(pid);
+  request.who.start_time = 0;
+  std::optional<Binding> binding;
+  if (o.bind_pid) binding.emplace(context, o);
+  hold::Interrupts interrupts(context.loop(), context.start());
   const Keys keys(context.config().key_namespace);
   Lock lock(context.loop(), context.scripts(), keys, o.lock.name);
   const TimePoint asked = context.loop().now();
-  const LockAnswer answer = context.loop().run(take_lock(context, lock, o.lock, request));
+  const auto outcome = context.loop().run(ask_or_leave(context, lock, o, request, interrupts));
+  if (const int* signal = std::get_if<int>(&outcome)) {
+    if (context.config().format == Config::Format::table) output::write_out(fmt::format("(exit {})\n", 128 + *signal));
+    std::fflush(stdout);
+    hold::die_of_signal(*signal);
+  }
+  const LockAnswer& answer = std::get<LockAnswer>(outcome);
   const auto* granted = std::get_if<LockGranted>(&answer);
   if (granted == nullptr) {
     throw lock_refusal(lock.name(), answer, context.loop().now() - asked, static_cast<int>(o.conflict_code), o.lock);
   }
-  context.printer().print(describe(context, request, lock.name(), *granted, context.loop().now()));
+  if (binding) binding->start(request, *granted);
+  context.printer().print(describe(request, lock.name(), *granted, context.loop().now()));
   return to_int(ExitCode::ok);
 }
 

@@ -20,6 +20,8 @@ class BoundProcess {
   BoundProcess& operator=(const BoundProcess&) = delete;
 
   pid_t pid() const { return pid_; }
+  /// To be kept by detach(); -1 where there is none.
+  int descriptor() const { return held_.get(); }
   /// Awaits its end. Another process that got its number later is not mistaken for it.
   Task<void> ended();
   /// Sends it a signal; false when it has ended, or may not be signalled (errno).

@@ -208,8 +208,9 @@ Task<LockAnswer> Lock::acquire(LockRequest request, TimePoint until, TimePoint c
   std::string ticket;
   while (true) {
     LockAnswer answer = co_await ask(request, true, ticket, patience);
-    const auto* waiting = std::get_if<LockWaiting>(&answer);
+    auto* waiting = std::get_if<LockWaiting>(&answer);
     if (waiting == nullptr) co_return answer;
+    const TimePoint told = loop_.now();
     patience.connect_until = kNever;
     ticket = waiting->ticket;
     if (on_wait) on_wait(*waiting);
@@ -221,7 +222,10 @@ Task<LockAnswer> Lock::acquire(LockRequest request, TimePoint until, TimePoint c
       if (!delay || *delay == Duration::zero()) break;
       look = std::min(look, loop_.now() + *delay);
     }
-    if (loop_.now() >= until) co_return answer;
+    if (loop_.now() >= until) {
+      waiting->held_for += loop_.now() - told;
+      co_return answer;
+    }
   }
 }
 
