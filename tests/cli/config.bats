@@ -88,7 +88,7 @@ setting() {
   run_split dcoord config show
   expect_code 0
   expect_err "dcoord: warning: others can read the password in $CONFIG: chmod 600 it"
-  expect_out_has "redis://***@127.0.0.1:1"
+  expect_out_has "redis://:***@127.0.0.1:1"
   [[ $out != *'p%23w'* ]]
   chmod 600 "$CONFIG"
   run_split dcoord config show

@@ -48,7 +48,7 @@ start_server() {
   wait_until 30 server_listens || { cat "$SERVER_DIR/log" >&2; return 1; }
 }
 
-server_listens() { grep -q "connections at\|connections on unix\|at $SERVER_SOCKET" "$SERVER_DIR/log" && [[ -S $SERVER_SOCKET ]]; }
+server_listens() { grep -qi "ready to accept connections" "$SERVER_DIR/log" && [[ -S $SERVER_SOCKET ]]; }
 
 # Ends the server that start_server started, by its pid; nothing if there is none.
 stop_server() {
