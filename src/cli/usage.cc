@@ -65,9 +65,9 @@ std::string typed(const Line& line, size_t end) {
   throw usage_error(fmt::format("unknown option '{}'", name), hint);
 }
 
-[[noreturn]] void extra_argument(const Line& line, const Piece& piece) {
+[[noreturn]] void extra_argument(const Line& line, const Piece& piece, bool after_shell) {
   const size_t at = line.invocation.rest_at[piece.word];
-  if (line.verb().takes_command && !line.argv.tail) {
+  if (line.verb().takes_command && !line.argv.tail && !after_shell) {
     auto corrected = typed(line, at) + " --";
     for (size_t i = at; i < line.argv.words.size(); ++i) {
       corrected += ' ' + output::shell_quote(std::string(line.argv.words[i]));
@@ -81,15 +81,17 @@ std::string typed(const Line& line, size_t end) {
 [[noreturn]] void explain(const Line& line) {
   auto positionals = std::count_if(line.options.all().begin(), line.options.all().end(),
                                    [](const Option& option) { return option.positional; });
+  bool after_shell = false;  // -c STRING came already, so that no `--` is missing
   Scanner scanner(line.invocation.rest, {&line.globals, &line.options});
   while (const auto piece = scanner.next()) {
     switch (piece->kind) {
       case Piece::Kind::unknown:
         unknown_option(line, *piece);
       case Piece::Kind::positional:
-        if (positionals-- == 0) extra_argument(line, *piece);
+        if (positionals-- == 0) extra_argument(line, *piece, after_shell);
         break;
       case Piece::Kind::option:
+        after_shell = after_shell || piece->option->short_name == 'c';
         if (piece->option->value_name.empty() || piece->value) break;
         throw usage_error(fmt::format("{} needs a value: {}", option_name(*piece->option),
                                       piece->option->value_name),

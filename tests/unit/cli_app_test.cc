@@ -64,6 +64,15 @@ Noun lock_noun_for_test() {
   return noun;
 }
 
+/// `dcoord elect NAME`, and verbs, which win over a name.
+Noun elect_noun_for_test() {
+  Noun noun;
+  noun.name = "elect";
+  noun.verbs.push_back(lock_verb("", true));
+  noun.verbs.push_back(lock_verb("run", true));
+  return noun;
+}
+
 Noun fail_noun() {
   Verb verb;
   verb.run = [](Context&) -> int {
@@ -76,6 +85,7 @@ Noun fail_noun() {
 }
 
 const std::vector<NounEntry> kNouns{{"lock", "COORDINATE", "locks", lock_noun_for_test},
+                                    {"elect", "COORDINATE", "elections", elect_noun_for_test},
                                     {"fail", "SETUP", "fails", fail_noun}};
 
 testing::CliResult run(const std::vector<std::string>& words,
@@ -139,6 +149,13 @@ TEST_CASE("what was mistyped is suggested") {
         "dcoord: hint: dcoord --help lists the commands\n");
 }
 
+TEST_CASE("a noun may go without a verb, but a verb wins over a name") {
+  CHECK(run({"elect", "leader", "--", "x"}).out == "leader 30s db=0 [x]\n");
+  CHECK(run({"elect", "run", "leader", "--", "x"}).out == "leader 30s db=0 [x]\n");
+  CHECK(run({"elect", "leader", "-h"}).out.starts_with("usage: dcoord elect NAME [OPTIONS]"));
+  CHECK(run({"elect"}).out.starts_with("dcoord elect: "));
+}
+
 TEST_CASE("a missing -- is put where it belongs") {
   CHECK(usage_failure(
             {"lock", "run", "deploy", "--ttl", "10s", "make", "all targets", "-t", "-j4"}) ==
@@ -165,6 +182,8 @@ TEST_CASE("arguments that are missing or too many are named") {
         "dcoord: error: --ttl needs a value: DUR\n" + usage);
   CHECK(usage_failure({"lock", "run", "d", "-c", "x", "--", "y"}) ==
         "dcoord: error: either -c or a command after '--', not both\n");
+  CHECK(usage_failure({"lock", "run", "d", "-c", "x", "y"}) ==
+        "dcoord: error: unexpected argument 'y'\n" + usage);
   CHECK(usage_failure({"lock", "release", "d", "--holder", "h", "--", "x"})
             .starts_with("dcoord: error: dcoord lock release takes nothing after '--'\n"));
   CHECK(usage_failure({"lock", "release", "d"})
@@ -178,7 +197,7 @@ TEST_CASE("help wins wherever it stands") {
   const auto top = run({});
   CHECK(top.code == 0);
   CHECK(top.err.empty());
-  CHECK(top.out.find("COORDINATE\n  lock  locks\n") != std::string::npos);
+  CHECK(top.out.find("COORDINATE\n  lock   locks\n") != std::string::npos);
   CHECK(top.out.find("--connect-timeout") == std::string::npos);
   CHECK(run({"--help"}).out.find("--connect-timeout") != std::string::npos);
   CHECK(run({"help"}).out == run({"--help"}).out);
