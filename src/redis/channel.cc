@@ -36,8 +36,8 @@ bool turns_away(const ErrorInfo& info) {
 
 void Channel::ask_password() {
   if (asked_) return;
-  asked_ = true;
   if (server_.password) password_ = server_.password();
+  asked_ = true;
   if (password_ && password_->empty()) password_.reset();
 }
 

@@ -22,6 +22,9 @@ struct SessionOptions {
 /// Every error ends a connection for good: a late reply can never be taken for the next one's. What
 /// a reply means is decided in classify.h. A cancelled run or wait_message leaves no request behind
 /// on a connection that is used again.
+///
+/// It does one thing at a time (a second one throws Error, internal) and outlives the tasks that it
+/// gives. Of `local:` it sees to it that the server runs.
 std::unique_ptr<ScriptRunner> make_session(Loop& loop, Server server, SessionOptions options);
 
 }  // namespace dcoord::redis

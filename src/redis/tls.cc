@@ -7,7 +7,8 @@
 #include <openssl/x509v3.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cstdlib>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -136,7 +137,8 @@ std::shared_ptr<const TlsStream::Settings> TlsStream::load(const Server& server)
   BIO_meth_set_write(settings->method.get(), bio_write);
   BIO_meth_set_read(settings->method.get(), bio_read);
   BIO_meth_set_ctrl(settings->method.get(), bio_control);
-  if (settings->insecure) {
+  static bool warned = false;
+  if (settings->insecure && !std::exchange(warned, true)) {
     log::warning(fmt::format("--insecure: whoever answers at {}:{} is trusted without a check",
                              server.host, server.port));
   }

@@ -137,6 +137,8 @@ void parse_host_port(const Source& source, string_view text, Server& server) {
     }
   }
   if (!host.empty()) server.host = host;
+  const size_t zone = server.host.find("%25");
+  if (zone != std::string::npos) server.host.erase(zone + 1, 2);
   if (rest.empty()) return;
   if (rest.find(',') != string_view::npos) {
     throw source.wrong("several servers in one URL are not supported", "give each its own -u");

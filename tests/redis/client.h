@@ -74,6 +74,15 @@ Error error_of(F f) {
   throw internal_error("not reached");
 }
 
+/// The error of a request that the server refuses to execute for now, when patience ends. On a
+/// loaded machine the last refusal may come too late, which is unknown: then it is tried again.
+inline Error last_error(Client& client, const Call& call) {
+  for (int i = 0;; ++i) {
+    const Error error = error_of([&] { client.run(call, client.within(500ms)); });
+    if (error.code() != ExitCode::unknown || i == 20) return error;
+  }
+}
+
 inline bool says(const Error& error, const std::string& text) {
   INFO(error.what());
   CHECK(std::string(error.what()).find(text) != std::string::npos);

@@ -2,9 +2,11 @@
 // and what may have been executed is never reported as if it had not been.
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
+#include <filesystem>
 #include <string>
 
 #include "redis/client.h"
+#include "redis/protocol.h"
 #include "redis/session.h"
 #include "support/peer.h"
 
@@ -14,16 +16,6 @@ namespace {
 /// Leaves a mark for each execution, and answers with what it was asked.
 const TestScript kMark("redis.call('RPUSH', KEYS[1], ARGV[1]) return ARGV[1]", true);
 const TestScript kRead("return ARGV[1]", false);
-
-/// The error of a request that the server refuses to execute for now, when patience ends. On a
-/// loaded machine the last refusal may come too late, which is unknown: then it is tried again.
-Error refusal(Client& client) {
-  for (int i = 0;; ++i) {
-    const Error error =
-        error_of([&] { client.run(kMark.call({"marks"}, {"x"}), client.within(500ms)); });
-    if (error.code() != ExitCode::unknown || i == 20) return error;
-  }
-}
 
 int64_t marks(const Server& server) { return server.command({"LLEN", "marks"}).number(); }
 
@@ -68,6 +60,29 @@ TEST_CASE("fault: a request whose reply is lost is asked again, and answered") {
     CHECK(peer.faults() >= 1);
     CHECK(peer.connections() == 2);
     CHECK(marks(server) == faults[i].executions);
+  }
+}
+
+TEST_CASE("fault: cut at any byte, of the request or of the reply") {
+  Server server(GENERATE(from_range(server_programs())));
+  server.command({"SCRIPT", "LOAD", std::string(kMark.script().source)});
+  // "+OK" to the name and "$4 mine", with line ends; of the request the last byte is what matters.
+  std::string request;
+  redis::append_command(request, {"CLIENT", "SETNAME", "dcoord"});
+  redis::append_command(request, {"EVALSHA", kMark.script().sha1, "1", "marks", "mine"});
+  const auto check = [&](Fault fault, int executions) {
+    INFO("after " << fault.bytes);
+    Peer peer(server.socket());
+    peer.plan(0, fault);
+    server.command({"DEL", "marks"});
+    Client client(peer.url());
+    REQUIRE(client.run(kMark.call({"marks"}, {"mine"})).text() == "mine");
+    REQUIRE(peer.faults() == 1);
+    REQUIRE(marks(server) == executions);
+  };
+  for (size_t bytes = 0; bytes < 15; ++bytes) check({Fault::Kind::close_reply, bytes, ""}, 2);
+  for (size_t bytes = 1; bytes < request.size(); ++bytes) {
+    check({Fault::Kind::cut_request, bytes, ""}, 1);
   }
 }
 
@@ -175,6 +190,11 @@ TEST_CASE(
   server.command({"CLIENT", "KILL", "TYPE", "normal"});
   CHECK(client.run(kMark.call({"marks"}, {"c"})).text() == "c");
   CHECK(marks(server) == 3);
+  const int before = peer.connections();
+  peer.say("+late\r\n");
+  CHECK(client.run(kMark.call({"marks"}, {"d"})).text() == "d");
+  CHECK(marks(server) == 4);
+  CHECK(peer.connections() == before + 1);
 }
 
 TEST_CASE(
@@ -253,7 +273,7 @@ TEST_CASE("fault: loading is unavailable, not unknown, when patience ends") {
     }
   }));
   Client client(server.url());
-  const Error error = refusal(client);
+  const Error error = last_error(client, kMark.call({"marks"}, {"x"}));
   CHECK(error.code() == ExitCode::unavailable);
   says(error, "LOADING");
 }
@@ -262,7 +282,7 @@ TEST_CASE("fault: a replica is asked again until it is a master") {
   Server server(GENERATE(from_range(server_programs())));
   Client client(server.url());
   server.command({"REPLICAOF", "127.0.0.1", "1"});
-  const Error error = refusal(client);
+  const Error error = last_error(client, kMark.call({"marks"}, {"x"}));
   CHECK(error.code() == ExitCode::unavailable);
   says(error, "READONLY");
   auto running = client.session->run(kMark.call({"marks"}, {"x"}), client.within());
@@ -276,11 +296,39 @@ TEST_CASE("fault: a replica is asked again until it is a master") {
   CHECK(running.take().reply.text() == "x");
 }
 
+TEST_CASE("fault: a replica without its master is not asked for old data") {
+  Server server(GENERATE(from_range(server_programs())));
+  Client client(server.url());
+  client.run(kMark.call({"marks"}, {"x"}));
+  server.command({"CONFIG", "SET", "replica-serve-stale-data", "no"});
+  server.command({"REPLICAOF", "127.0.0.1", "1"});
+  const Error error = last_error(client, kMark.call({"marks"}, {"x"}));
+  CHECK(error.code() == ExitCode::unavailable);
+  says(error, "MASTERDOWN");
+}
+
+TEST_CASE("fault: a server that cannot save its data is waited for") {
+  Server server(ServerSettings{.program = GENERATE(from_range(server_programs())),
+                               .config = {"save 3600 1"}});
+  // Saving ends with a rename onto a directory.
+  const std::string in_the_way = server.directory() + "/dump.rdb";
+  REQUIRE(std::filesystem::create_directory(in_the_way));
+  server.command({"BGSAVE"});
+  REQUIRE(wait_until([&] {
+    return server.command({"INFO", "persistence"}).text().find("rdb_last_bgsave_status:err") !=
+           std::string::npos;
+  }));
+  Client client(server.url());
+  const Error error = last_error(client, kMark.call({"marks"}, {"x"}));
+  CHECK(error.code() == ExitCode::unavailable);
+  says(error, "MISCONF");
+}
+
 TEST_CASE("fault: too few replicas are waited for") {
   Server server(GENERATE(from_range(server_programs())));
   Client client(server.url());
   server.command({"CONFIG", "SET", "min-replicas-to-write", "1"});
-  const Error error = refusal(client);
+  const Error error = last_error(client, kMark.call({"marks"}, {"x"}));
   CHECK(error.code() == ExitCode::unavailable);
   says(error, "NOREPLICAS");
   server.command({"CONFIG", "SET", "min-replicas-to-write", "0"});
@@ -296,7 +344,7 @@ TEST_CASE("fault: a server busy with somebody's script is waited for") {
   other.loop.start(looping);
   CHECK(other.turn_until([&] { return server.command({"PING"}).is_error(); }));
   Client client(server.url());
-  const Error error = refusal(client);
+  const Error error = last_error(client, kMark.call({"marks"}, {"x"}));
   CHECK(error.code() == ExitCode::unavailable);
   says(error, "BUSY");
   looping.cancel();

@@ -136,6 +136,20 @@ TEST_CASE("login: the password is asked for once, and at each connection sent ag
   CHECK(asked == 1);
 }
 
+TEST_CASE("login: a password that cannot be had is asked for again") {
+  Server server(
+      ServerSettings{.program = server_programs().front(), .config = {"requirepass secret"}});
+  redis::Server target = redis::parse_url(server.url(), "-u");
+  bool there = false;
+  target.password = [&]() -> std::optional<std::string> {
+    if (!std::exchange(there, true)) throw config_error("no such file");
+    return "secret";
+  };
+  Client client(target);
+  CHECK(error_of([&] { client.run(kSet.call({"k"}, {"v"})); }).code() == ExitCode::config);
+  CHECK(client.run(kSet.call({"k"}, {"v"})).text() == "OK");
+}
+
 TEST_CASE("login: the time that a person takes to type is not the server's") {
   Server server(
       ServerSettings{.program = server_programs().front(), .config = {"requirepass secret"}});
@@ -172,7 +186,7 @@ TEST_CASE("login: a full server is asked again until it lets us in") {
   holder->command({"PING"});
   server.command({"CONFIG", "SET", "maxclients", "1"});
   Client client(server.tcp_url());
-  const Error error = error_of([&] { client.run(kSet.call({"k"}, {"v"}), client.within(500ms)); });
+  const Error error = last_error(client, kSet.call({"k"}, {"v"}));
   CHECK(error.code() == ExitCode::unavailable);
   says(error, "max number of clients");
   auto running = client.session->run(kSet.call({"k"}, {"v"}), client.within());

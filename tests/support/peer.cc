@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/server.h"
+
 namespace dcoord::testing {
 namespace {
 
@@ -95,6 +97,19 @@ void Peer::release() {
 void Peer::reset_all() {
   reset_all_ = true;
   wake();
+  wait_until([&] { return !reset_all_; });
+}
+
+void Peer::say(std::string text) {
+  {
+    const std::lock_guard lock(mutex_);
+    say_ = std::move(text);
+  }
+  wake();
+  wait_until([&] {
+    const std::lock_guard lock(mutex_);
+    return say_.empty();
+  });
 }
 
 void Peer::run() {
@@ -108,10 +123,16 @@ void Peer::run() {
     if (poll(fds.data(), fds.size(), -1) < 0) continue;
     char bytes[64];
     if (fds[1].revents != 0 && read(wake_read_.get(), bytes, sizeof bytes) < 0) continue;
-    if (reset_all_.exchange(false)) {
+    if (reset_all_) {
       for (auto& link : links) reset(link->client);
       links.clear();
+      reset_all_ = false;
       continue;
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& link : links) send_all(link->client.get(), say_);
+      say_.clear();
     }
     size_t at = 2;
     std::erase_if(links, [&](const std::unique_ptr<Link>& link) {
@@ -156,7 +177,17 @@ bool Peer::on_request(Link& link) {
     ++faults_;
     return true;
   }
-  send_all(link.server.get(), {buffer, static_cast<size_t>(n)});
+  const std::string_view request(buffer, static_cast<size_t>(n));
+  if (link.fault.kind == Fault::Kind::cut_request) {
+    const size_t passed = std::min(request.size(), link.fault.bytes);
+    send_all(link.server.get(), request.substr(0, passed));
+    link.fault.bytes -= passed;
+    if (link.fault.bytes > 0) return true;
+    ++faults_;
+    reset(link.client);
+    return false;
+  }
+  send_all(link.server.get(), request);
   return true;
 }
 

@@ -15,6 +15,7 @@ struct Fault {
   enum class Kind {
     none,           ///< everything passes
     reset_request,  ///< reset when the request comes: the server never sees it
+    cut_request,    ///< only the first `bytes` of the request reach the server, then it is reset
     reset_reply,    ///< the server gets the request; its reply is dropped after `bytes`, and the
                     ///< connection reset
     close_reply,    ///< as reset_reply, but closed in order
@@ -43,6 +44,8 @@ class Peer {
   void plan(int nth, Fault fault);
   /// Lets held replies pass.
   void release();
+  /// Sends something unasked to all connections.
+  void say(std::string text);
   /// Closes all connections, by a reset.
   void reset_all();
 
@@ -64,6 +67,7 @@ class Peer {
   int port_ = 0;
   std::mutex mutex_;
   std::map<int, Fault> plans_;
+  std::string say_;
   std::atomic<int> connections_ = 0;
   std::atomic<int> faults_ = 0;
   std::atomic<bool> released_ = false;

@@ -58,7 +58,7 @@ TEST_CASE("url: what names a TCP server") {
       {"redis://al:p@q@h", "h", 6379, 0, "al", "p@q", false},
       {"redis://al:p:q@h", "h", 6379, 0, "al", "p:q", false},
       {"redis://[::1]", "::1", 6379, 0, "", "", false},
-      {"redis://x@[fe80::1%25eth0]:7/1", "fe80::1%25eth0", 7, 1, "", "x", false},
+      {"redis://x@[fe80::1%25eth0]:7/1", "fe80::1%eth0", 7, 1, "", "x", false},
       {"redis://db-1.example_x.org:7", "db-1.example_x.org", 7, 0, "", "", false},
   };
   for (const Row& row : rows) {
