@@ -84,6 +84,8 @@ TEST_CASE("the parser takes words as they are") {
   CHECK(f.parsed({"--label", "-x y", "{}"}) == "label=-x y NAME={}");
   CHECK(f.parsed({"", "-t7"}) == "NAME= ttl=7");
   CHECK(f.parsed({"-5"}) == "NAME=-5");
+  CHECK(f.parsed({"[[]]", "--label={}", "--tag", "%%", "--tag=="}) ==
+        "NAME=[[]] label={} tag=%%|=");
 }
 
 TEST_CASE("a repeated option keeps its values in order and counts where it stood last") {
@@ -101,6 +103,8 @@ TEST_CASE("what the parser cannot place is reported, not guessed") {
   Fixture f;
   CHECK(f.parsed({"a", "b"}).ends_with("?"));
   CHECK(f.parsed({"--bogus"}).ends_with("?"));
+  CHECK(f.parsed({"---x"}).ends_with("?"));
+  CHECK(f.parsed({"a", "-qx"}).ends_with("?"));
   CHECK(f.parsed({"a", "--ttl"}).ends_with("?"));
   CHECK(f.parsed({"--tt", "5"}).ends_with("?"));  // abbreviations would forbid new options
 }
