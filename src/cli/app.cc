@@ -132,7 +132,8 @@ class Run {
 
   /// What stdout gets from a verb whose output is evaluated: evaluating nothing would succeed.
   std::string for_eval(int code) const {
-    const bool wanted = invocation_.verb != nullptr && invocation_.verb->for_eval && globals_.format == "table";
+    const bool wanted =
+        invocation_.verb != nullptr && invocation_.verb->for_eval && globals_.format == "table";
     return wanted ? fmt::format("(exit {})\n", code) : "";
   }
 

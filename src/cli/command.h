@@ -19,8 +19,8 @@ struct Verb {
   std::string usage;                  ///< after the verb: "NAME [OPTIONS] -- COMMAND [ARG...]"
   std::vector<std::string> examples;  ///< whole lines, as typed
   bool takes_command = false;         ///< needs `-- COMMAND`, or -c where it declares that
-  bool for_eval = false;       ///< prints shell assignments: a failure must print (exit N), see cli::run
-  bool takes_tail = false;            ///< takes words after `--` that are no command, as it likes
+  bool for_eval = false;  ///< prints shell assignments: a failure must print (exit N), see cli::run
+  bool takes_tail = false;  ///< takes words after `--` that are no command, as it likes
   std::function<void(OptionSet&)> declare;  ///< null: takes nothing
   std::function<int(Context&)> run;         ///< the exit code; failures throw Error
 };
