@@ -36,7 +36,9 @@ Task<void> LeaseKeeper::renew_on() {
     co_await renew_now_.wait(next);
     std::optional<RenewResult> result;
     try {
-      // Until the command must be dead there is a chance; the session tries again and again by itself.
+      // Until the command must be dead there is a chance; the session tries again and again by itself. Should the guard
+      // end the command meanwhile, this is why.
+      if (last_failure_.empty()) last_failure_ = "no answer from Redis";
       Task<RenewResult> renewal = hooks_.renew(valid_end_ - times_.margin);
       result.emplace(co_await renewal);
       last_failure_.clear();

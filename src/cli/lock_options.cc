@@ -157,11 +157,15 @@ Task<LockAnswer> take_lock(Context& context, Lock& lock, const LockOptions& opti
   }
   Loop& loop = context.loop();
   const TimePoint until = add(loop.now(), patience);
-  const TimePoint connect_until = std::min(until, add(loop.now(), context.config().connect_timeout));
+  // Whoever is not in line yet is told soon that Redis cannot be had: cron and CI rather fail than hang.
+  const Config& config = context.config();
+  redis::Patience first = context.patience(config.connect_timeout + config.command_timeout);
+  first.until = std::min(first.until, until);
+  first.connect_until = std::min(first.connect_until, until);
   WaitingLine line(loop, context.config(), fmt::format("lock '{}'", lock.name()));
   const std::string token = request.token;
   std::function<void(const LockWaiting&)> on_wait = [&line](const LockWaiting& waiting) { line.update(waiting); };
-  Task<LockAnswer> acquiring = lock.acquire(std::move(request), until, connect_until, std::move(on_wait));
+  Task<LockAnswer> acquiring = lock.acquire(std::move(request), until, first, std::move(on_wait));
   LockAnswer answer = co_await acquiring;
   if (!std::holds_alternative<LockWaiting>(answer)) co_return answer;
   std::string failure;

@@ -202,16 +202,16 @@ Task<LockAnswer> Lock::ask(LockRequest request, bool wait, std::string ticket, P
   }
 }
 
-Task<LockAnswer> Lock::acquire(LockRequest request, TimePoint until, TimePoint connect_until,
+Task<LockAnswer> Lock::acquire(LockRequest request, TimePoint until, Patience first,
                                std::function<void(const LockWaiting&)> on_wait) {
-  Patience patience{until, connect_until};
+  Patience patience = first;
   std::string ticket;
   while (true) {
     LockAnswer answer = co_await ask(request, true, ticket, patience);
     auto* waiting = std::get_if<LockWaiting>(&answer);
     if (waiting == nullptr) co_return answer;
     const TimePoint told = loop_.now();
-    patience.connect_until = kNever;
+    patience = {until, kNever};
     ticket = waiting->ticket;
     if (on_wait) on_wait(*waiting);
     TimePoint look = std::min(waiting->look_at, until);

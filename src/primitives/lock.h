@@ -128,9 +128,9 @@ class Lock {
   Task<LockAnswer> ask(LockRequest request, bool wait, std::string ticket, redis::Patience patience);
 
   /// Asks and waits by mailbox until it is decided or `until` has passed: then the last LockWaiting is returned, and
-  /// the request is still in line: leave with release. `on_wait` hears each LockWaiting. `connect_until` bounds the
-  /// first connection; once in line a lost one is retried until `until`. Cancelling leaves the request in line, too.
-  Task<LockAnswer> acquire(LockRequest request, TimePoint until, TimePoint connect_until,
+  /// the request is still in line: leave with release. `on_wait` hears each LockWaiting. `first` bounds the
+  /// first answer; once in line a lost connection is retried until `until`. Cancelling leaves the request in line, too.
+  Task<LockAnswer> acquire(LockRequest request, TimePoint until, redis::Patience first,
                            std::function<void(const LockWaiting&)> on_wait);
 
   Task<std::variant<LockRenewed, LockLost>> renew(std::string token, Duration ttl, redis::Patience patience);
