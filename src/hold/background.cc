@@ -52,7 +52,8 @@ bool BoundProcess::signal(int number) {
 pid_t detach(std::span<const int> keep, const StartState& start) {
   const pid_t pid = fork();
   if (pid < 0) {
-    throw Error(ExitCode::internal, "system", std::string("cannot start a background process: ") + strerror(errno));
+    throw Error(ExitCode::internal, "system",
+                std::string("cannot start a background process: ") + strerror(errno));
   }
   if (pid > 0) return pid;
   setsid();

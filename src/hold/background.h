@@ -36,10 +36,11 @@ class BoundProcess {
   unsigned long long start_ = 0;
 };
 
-/// Goes on in the background: returns 0 in a new process and its id in this one. The new process has a session of its
-/// own, so that no terminal's HUP reaches it, descriptors 0-2 on /dev/null and of the others only `keep`, the root
-/// folder as its place, and `start`'s signal mask and dispositions. What it inherited in memory and needs a descriptor
-/// (a Loop's clock, a connection) is to be made anew. Throws Error when the system refuses.
+/// Goes on in the background: returns 0 in a new process and its id in this one. The new process
+/// has a session of its own, so that no terminal's HUP reaches it, descriptors 0-2 on /dev/null and
+/// of the others only `keep`, the root folder as its place, and `start`'s signal mask and
+/// dispositions. What it inherited in memory and needs a descriptor (a Loop's clock, a connection)
+/// is to be made anew. Throws Error when the system refuses.
 pid_t detach(std::span<const int> keep, const StartState& start);
 
 }  // namespace dcoord::hold

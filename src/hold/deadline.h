@@ -20,8 +20,9 @@ enum class Reason : int {
 
 /// The deadline that supervisor and guard both act on, in the memory they share.
 ///
-/// The lease's end and "ending has begun" are one word, so that a renewal and an ending exclude each other by one
-/// compare-and-swap: whoever comes second sees that it does. Nothing here locks or allocates.
+/// The lease's end and "ending has begun" are one word, so that a renewal and an ending exclude
+/// each other by one compare-and-swap: whoever comes second sees that it does. Nothing here locks
+/// or allocates.
 class Deadline {
  public:
   /// Before the command starts; nobody else looks yet.
@@ -93,7 +94,8 @@ class Deadline {
   std::atomic<Reason> reason_{Reason::none};
   Duration grace_{};
   Duration margin_{};
-  static_assert(std::atomic<int64_t>::is_always_lock_free && std::atomic<Reason>::is_always_lock_free);
+  static_assert(std::atomic<int64_t>::is_always_lock_free &&
+                std::atomic<Reason>::is_always_lock_free);
 };
 
 }  // namespace dcoord::hold

@@ -27,7 +27,8 @@ using std::chrono::seconds;
 
 constexpr char kName[] = "lease-guard";
 
-/// Another name than the supervisor's, for ps and for `pkill -9 dcoord`, which would otherwise take both at once.
+/// Another name than the supervisor's, for ps and for `pkill -9 dcoord`, which would otherwise take
+/// both at once.
 void rename_self() {
   prctl(PR_SET_NAME, kName);
   char text[1024];
@@ -73,9 +74,10 @@ class Guard {
  private:
   void set_up() {
     rename_self();
-    // When the supervisor dies: wakes this process if it is stopped. The closed socket tells the rest.
+    // When the supervisor dies: wakes this process if it is stopped. The closed socket tells the
+    // rest.
     prctl(PR_SET_PDEATHSIG, SIGCONT);
-    closed_ = getppid() != supervisor_;
+    if (getppid() != supervisor_) _exit(0);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     count_work(&shared_.beat);
     sigset_t set;
@@ -104,6 +106,7 @@ class Guard {
   TimePoint next_moment() const {
     if (!started_) return kNever;
     const Deadline& d = shared_.deadline;
+    if (d.ending() && !term_sent_) return now_;  // it began before the command did
     const TimePoint end = d.ending() ? d.kill_at() : std::min(d.term_at(), max_at_);
     return std::min({end, kill_at_, resume_check_at_});
   }
@@ -151,11 +154,13 @@ class Guard {
       finish(Ending::not_started, 0, true);
     }
     command_ = pid;
-    if (shared_.own_group) setpgid(pid, pid);  // both do it, so that it is done before either goes on
+    if (shared_.own_group)
+      setpgid(pid, pid);  // both do it, so that it is done before either goes on
     shared_.command.store(pid);
-    // Only now: the command is in the shell's session and job group, and this process leaves both. In the group it
-    // would be hit by what ends the group; and in the session it would keep the group from being orphaned when the
-    // supervisor is the session's leader, so that ^Z would stop the command with nobody there to continue it.
+    // Only now: the command is in the shell's session and job group, and this process leaves both.
+    // In the group it would be hit by what ends the group; and in the session it would keep the
+    // group from being orphaned when the supervisor is the session's leader, so that ^Z would stop
+    // the command with nobody there to continue it.
     setsid();
     [[maybe_unused]] const int at_root = chdir("/");  // no file system is kept busy by us
     // The command's descriptors stay open as long as the command wants, not as long as we live.
@@ -165,8 +170,10 @@ class Guard {
 
   void forward(int signal) {
     if (command_ > 0) kill(shared_.own_group ? -command_ : command_, signal);
-    const bool to_end = signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
-    if (to_end && shared_.kill_after != kForever) kill_at_ = std::min(kill_at_, add(now_, shared_.kill_after));
+    const bool to_end =
+        signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
+    if (to_end && shared_.kill_after != kForever)
+      kill_at_ = std::min(kill_at_, add(now_, shared_.kill_after));
   }
 
   /// Collects what ended or stopped, and acts on the command's own end.
@@ -176,8 +183,8 @@ class Guard {
     if (shared_.exec_errno.load() != 0) finish(Ending::not_started, 0, true);
     if (gone) finish_tree(true);
     if (shared_.tree == Tree::leave && !shared_.deadline.ending() && !killing()) {
-      // What killed the command may have killed the supervisor in the same moment (`kill -KILL -GROUP`); then nothing
-      // is left behind by intention. So it has to say that it lives.
+      // What killed the command may have killed the supervisor in the same moment (`kill -KILL
+      // -GROUP`); then nothing is left behind by intention. So it has to say that it lives.
       leaving_ = true;
       report(Ending::by_itself, status_, true);
     }
@@ -200,8 +207,8 @@ class Guard {
     if (BootClock::now() >= give_up_at()) finish_tree(false);
   }
 
-  /// Somebody may be out of reach: other credentials, or stuck in the kernel. Past the lease's end there is nothing
-  /// left to keep, only to tell.
+  /// Somebody may be out of reach: other credentials, or stuck in the kernel. Past the lease's end
+  /// there is nothing left to keep, only to tell.
   TimePoint give_up_at() const {
     const TimePoint end = shared_.deadline.valid_end();
     if (!shared_.deadline.ending() || end == kNever) return add(killing_since_, seconds(5));
@@ -213,7 +220,9 @@ class Guard {
   void begin_killing() { killing_since_ = std::min(killing_since_, now_); }
 
   Reaper reaper() {
-    const auto reaped = [](pid_t pid, int status, void* self) { static_cast<Guard*>(self)->changed(pid, status); };
+    const auto reaped = [](pid_t pid, int status, void* self) {
+      static_cast<Guard*>(self)->changed(pid, status);
+    };
     return {reaped, this};
   }
   void changed(pid_t pid, int status) {
@@ -229,18 +238,19 @@ class Guard {
     }
   }
 
-  /// The command was continued by somebody who did not continue the supervisor, which had followed its stop: the
-  /// lease must be renewed while it runs.
+  /// The command was continued by somebody who did not continue the supervisor, which had followed
+  /// its stop: the lease must be renewed while it runs.
   void check_resumed() {
     resume_check_at_ = kNever;
-    if (process_state(supervisor_) == 'T' && command_ > 0 && process_state(command_) != 'T') wake_supervisor();
+    if (process_state(supervisor_) == 'T' && command_ > 0 && process_state(command_) != 'T')
+      wake_supervisor();
   }
 
   void finish_tree(bool ended) {
     const Deadline& d = shared_.deadline;
-    const Ending ending = !d.ending()                         ? Ending::by_itself
+    const Ending ending = !d.ending()                      ? Ending::by_itself
                           : d.reason() == Reason::max_time ? Ending::max_time
-                                                              : Ending::lost;
+                                                           : Ending::lost;
     finish(ending, status_, ended);
   }
 
@@ -277,9 +287,9 @@ class Guard {
   KernelTimer timer_;
   TreeKiller killer_;
   TimePoint now_ = BootClock::now();
-  bool closed_ = false;   // the supervisor is gone, or wants us gone
+  bool closed_ = false;  // the supervisor is gone, or wants us gone
   bool started_ = false;
-  pid_t command_ = 0;     // until it is reaped
+  pid_t command_ = 0;  // until it is reaped
   int status_ = 0;
   bool term_sent_ = false;
   bool leftovers_told_ = false;

@@ -21,8 +21,8 @@ namespace {
 using std::chrono::milliseconds;
 
 Error refused(const char* what) {
-  return Error(ExitCode::internal, "system", std::string("cannot start the guard process: ") + what + ": " +
-                                                 strerror(errno));
+  return Error(ExitCode::internal, "system",
+               std::string("cannot start the guard process: ") + what + ": " + strerror(errno));
 }
 
 }  // namespace
@@ -106,7 +106,9 @@ void GuardLink::kill() {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
 }
 
-Duration GuardLink::patience() const { return std::max<Duration>(shared_.deadline.margin() / 8, milliseconds(5)); }
+Duration GuardLink::patience() const {
+  return std::max<Duration>(shared_.deadline.margin() / 8, milliseconds(5));
+}
 
 bool GuardLink::stands_still(TimePoint now, TimePoint due) {
   if (now < due) {

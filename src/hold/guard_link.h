@@ -18,7 +18,8 @@ class GuardLink {
   GuardLink(const GuardLink&) = delete;
   GuardLink& operator=(const GuardLink&) = delete;
 
-  /// Forks the guard; one that has been used, or has died, is replaced. Throws Error when the system refuses.
+  /// Forks the guard; one that has been used, or has died, is replaced. Throws Error when the
+  /// system refuses.
   void fork();
 
   pid_t pid() const { return pid_; }
@@ -33,7 +34,8 @@ class GuardLink {
 
   /// Whether it has died (and was collected).
   bool died();
-  /// Past `due`, by when it should have finished: whether it is stopped, or has not moved for a while.
+  /// Past `due`, by when it should have finished: whether it is stopped, or has not moved for a
+  /// while.
   bool stands_still(TimePoint now, TimePoint due);
   /// When to ask that (again).
   TimePoint next_check(TimePoint due) const;

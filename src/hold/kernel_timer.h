@@ -9,8 +9,8 @@
 
 namespace dcoord::hold {
 
-/// Sends this process SIGCONT at a moment. The kernel does it, so that it wakes the process even from SIGSTOP; and on
-/// the clock that runs through a suspend. Not inherited by a fork.
+/// Sends this process SIGCONT at a moment. The kernel does it, so that it wakes the process even
+/// from SIGSTOP; and on the clock that runs through a suspend. Not inherited by a fork.
 class KernelTimer {
  public:
   KernelTimer() {

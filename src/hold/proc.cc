@@ -48,7 +48,8 @@ int open_file(const char* path) {
   return fd;
 }
 
-/// Adds the numbers in the file, which may be longer than a buffer. False when there is no such file.
+/// Adds the numbers in the file, which may be longer than a buffer. False when there is no such
+/// file.
 bool add_numbers(const char* path, pid_t parent, PidList& out) {
   const int fd = open_file(path);
   if (fd < 0) return false;

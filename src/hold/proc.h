@@ -23,10 +23,12 @@ bool read_stat(pid_t pid, ProcessStat& out);
 /// Its state letter, 0 when there is no such process.
 char process_state(pid_t pid);
 
-/// Reads a whole small file; the text is ended by a zero. Returns its length, -1 when it cannot be read.
+/// Reads a whole small file; the text is ended by a zero. Returns its length, -1 when it cannot be
+/// read.
 ssize_t read_file(const char* path, char* buffer, size_t size);
 
-/// A list of process ids with a fixed size: what does not fit is dropped, which its users allow for.
+/// A list of process ids with a fixed size: what does not fit is dropped, which its users allow
+/// for.
 struct PidList {
   static constexpr int kMost = 16384;
   int count = 0;
@@ -39,15 +41,16 @@ struct PidList {
   }
 };
 
-/// Before a round of add_children: where the kernel has no children files (CONFIG_PROC_CHILDREN), this looks at every
-/// process of the machine, once.
+/// Before a round of add_children: where the kernel has no children files (CONFIG_PROC_CHILDREN),
+/// this looks at every process of the machine, once.
 void begin_looking();
 /// Appends the children of `pid` (zombies too), which has so many threads, to `out`.
 void add_children(pid_t pid, int threads, PidList& out);
 
-/// Calls `visit` for each entry of a directory that is a number, e.g. "/proc" or "/proc/self/fd"; false when the
-/// directory cannot be read.
-bool for_each_number(const char* directory, void (*visit)(int number, void* context), void* context);
+/// Calls `visit` for each entry of a directory that is a number, e.g. "/proc" or "/proc/self/fd";
+/// false when the directory cannot be read.
+bool for_each_number(const char* directory, void (*visit)(int number, void* context),
+                     void* context);
 
 /// For tests: as on a kernel without the children files.
 void pretend_no_children_files(bool pretend);

@@ -17,23 +17,30 @@ struct Report {
   char survivors[256] = {};
 };
 
-/// The memory of supervisor and guard: one anonymous mapping, at the same address in both since the guard is a fork.
-/// Behind it, in the same mapping, lies the command's argv and environment (spawn.h).
+/// The memory of supervisor and guard: one anonymous mapping, at the same address in both since the
+/// guard is a fork. Behind it, in the same mapping, lies the command's argv and environment
+/// (spawn.h).
 struct Shared {
   Deadline deadline;
-  std::atomic<unsigned> beat{0};       ///< the guard is alive and at work: counts its turns
-  std::atomic<pid_t> command{0};       ///< the command's process id, once forked, until it is reaped
-  std::atomic<int> exec_errno{0};      ///< why the command could not be executed; written by its own process
-  std::atomic<bool> reported{false};   ///< `report` is complete
+  std::atomic<unsigned> beat{0};  ///< the guard is alive and at work: counts its turns
+  std::atomic<pid_t> command{0};  ///< the command's process id, once forked, until it is reaped
+  std::atomic<int> exec_errno{
+      0};  ///< why the command could not be executed; written by its own process
+  std::atomic<bool> reported{false};  ///< `report` is complete
   Report report;
 
   // Set by the supervisor before Message::start.
-  bool own_group = false;  ///< the command leads a process group of its own (no controlling terminal)
+  bool own_group =
+      false;  ///< the command leads a process group of its own (no controlling terminal)
   Tree tree = Tree::leave;
   Duration kill_after = kForever;
   Duration max_time = kForever;
-  char** argv = nullptr;  ///< with a free slot before it, see exec_command
-  char** envp = nullptr;
+  // The command; each list ends with a null.
+  char** argv = nullptr;   ///< with a free slot before it, see exec_command
+  char** unset = nullptr;  ///< names
+  char** set = nullptr;    ///< NAME=VALUE
+  char* room = nullptr;    ///< what is free of this memory, for exec_command
+  char* end = nullptr;
 };
 
 /// What goes over the socket, in one datagram each.

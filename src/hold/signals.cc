@@ -33,7 +33,9 @@ bool never_collected(int signal) {
 }
 
 /// A write of ours to a closed pipe: the write has failed, that is all.
-bool own_pipe(const Collected& signal) { return signal.signal == SIGPIPE && signal.sender == getpid(); }
+bool own_pipe(const Collected& signal) {
+  return signal.signal == SIGPIPE && signal.sender == getpid();
+}
 
 }  // namespace
 

@@ -8,9 +8,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <new>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 
@@ -20,11 +23,13 @@ namespace {
 /// Hands out the memory behind Shared.
 class Arena {
  public:
-  Arena(char* begin, size_t size) : at_(begin), left_(size) {}
-  char* take(size_t size) {
-    if (size > left_) return nullptr;
-    left_ -= size;
-    return std::exchange(at_, at_ + size);
+  Arena(char* begin, const char* end) : at_(begin), left_(static_cast<size_t>(end - begin)) {}
+  char* at() const { return at_; }
+  bool full() const { return full_; }
+  char** slots(size_t count) {
+    const size_t odd = reinterpret_cast<uintptr_t>(at_) % alignof(char*);
+    if (odd != 0) take(alignof(char*) - odd);
+    return reinterpret_cast<char**>(take(count * sizeof(char*)));
   }
   char* text(std::string_view a, std::string_view b = {}, std::string_view c = {}) {
     char* const to = take(a.size() + b.size() + c.size() + 1);
@@ -37,14 +42,48 @@ class Arena {
   }
 
  private:
+  char* take(size_t size) {
+    full_ = full_ || size > left_;
+    if (full_) return nullptr;
+    left_ -= size;
+    return std::exchange(at_, at_ + size);
+  }
+
   char* at_;
   size_t left_;
+  bool full_ = false;
 };
 
-bool changed(std::string_view entry, const Command& command) {
-  const auto name = entry.substr(0, entry.find('='));
-  return std::any_of(command.env.begin(), command.env.end(), [&](const auto& e) { return e.first == name; }) ||
-         std::find(command.unset.begin(), command.unset.end(), name) != command.unset.end();
+/// Whether an environment's entry is one that the command changes.
+bool changed(const char* entry, const Shared& shared) {
+  const size_t name = static_cast<size_t>(strchrnul(entry, '=') - entry);
+  const auto same = [&](const char* other) {
+    return strncmp(entry, other, name) == 0 && (other[name] == '=' || other[name] == 0);
+  };
+  for (char** unset = shared.unset; *unset; ++unset) {
+    if (same(*unset)) return true;
+  }
+  for (char** set = shared.set; *set; ++set) {
+    if (same(*set)) return true;
+  }
+  return false;
+}
+
+/// This process's environment with the changes, in the room that is left; null when that is too
+/// small.
+char** make_environment(const Shared& shared) {
+  size_t entries = 1;
+  for (char** entry = environ; *entry; ++entry) ++entries;
+  for (char** set = shared.set; *set; ++set) ++entries;
+  char** const envp = Arena(shared.room, shared.end).slots(entries);
+  char** slot = envp;
+  if (!envp) return nullptr;
+  for (char** entry = environ; *entry; ++entry) {
+    if (!changed(*entry, shared)) *slot++ = *entry;
+  }
+  for (char** set = shared.set; *set; ++set) *slot++ = *set;
+  *slot = nullptr;
+  return envp;
 }
 
 const char* find_path(char** envp) {
@@ -54,7 +93,8 @@ const char* find_path(char** envp) {
   return nullptr;
 }
 
-/// execve, and as the shell does, /bin/sh for a script without a #! line. Returns only with errno set.
+/// execve, and as the shell does, /bin/sh for a script without a #! line. Returns only with errno
+/// set.
 void execute(const char* path, char** argv, char** envp) {
   execve(path, argv, envp);
   if (errno != ENOEXEC) return;
@@ -90,8 +130,8 @@ int search_and_execute(char** argv, char** envp) {
       // An empty entry is the current directory.
       memcpy(candidate + (folder > 0 ? folder + 1 : 0), file, length + 1);
       execute(candidate, argv, envp);
-      const bool elsewhere = errno == ENOENT || errno == ENOTDIR || errno == ESTALE || errno == ENODEV ||
-                             errno == ETIMEDOUT || errno == ENAMETOOLONG;
+      const bool elsewhere = errno == ENOENT || errno == ENOTDIR || errno == ESTALE ||
+                             errno == ENODEV || errno == ETIMEDOUT || errno == ENAMETOOLONG;
       if (errno != EACCES && !elsewhere) return errno;
       denied = denied || errno == EACCES;
     }
@@ -103,39 +143,40 @@ int search_and_execute(char** argv, char** envp) {
 }  // namespace
 
 SharedMemory::SharedMemory() {
-  void* const memory =
-      mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
-    throw Error(ExitCode::internal, "system", "cannot get memory for the guard: " + std::string(strerror(errno)));
+    throw Error(ExitCode::internal, "system",
+                "cannot get memory for the guard: " + std::string(strerror(errno)));
   }
   shared_ = new (memory) Shared;
 }
 
 SharedMemory::~SharedMemory() { munmap(shared_, kSize); }
 
-bool SharedMemory::put_command(const Command& command, const char* const* base) {
-  size_t entries = 0;
-  while (base[entries]) ++entries;
-  Arena arena(reinterpret_cast<char*>(shared_ + 1), kSize - sizeof(Shared));
-  const size_t slots = 1 + command.argv.size() + 1 + entries + command.env.size() + 1;
-  auto** slot = reinterpret_cast<char**>(arena.take(slots * sizeof(char*)));
-  if (!slot) return false;
+bool SharedMemory::put_command(const Command& command) {
+  char* const end = reinterpret_cast<char*>(shared_) + kSize;
+  Arena arena(reinterpret_cast<char*>(shared_ + 1), end);
+  char** const argv = arena.slots(1 + command.argv.size() + 1);
+  char** const unset = arena.slots(command.unset.size() + 1);
+  char** const set = arena.slots(command.env.size() + 1);
+  if (arena.full()) return false;
+  char** slot = argv;
   *slot++ = nullptr;
-  bool fits = true;
-  const auto put = [&](char* text) {
-    fits = fits && text != nullptr;
-    *slot++ = text;
-  };
-  shared_->argv = slot;
-  for (const auto& argument : command.argv) put(arena.text(argument));
-  *slot++ = nullptr;
-  shared_->envp = slot;
-  for (size_t i = 0; i < entries; ++i) {
-    if (!changed(base[i], command)) put(arena.text(base[i]));
-  }
-  for (const auto& [name, value] : command.env) put(arena.text(name, "=", value));
+  for (const auto& argument : command.argv) *slot++ = arena.text(argument);
   *slot = nullptr;
-  return fits;
+  slot = unset;
+  for (const auto& name : command.unset) *slot++ = arena.text(name);
+  *slot = nullptr;
+  slot = set;
+  for (const auto& [name, value] : command.env) *slot++ = arena.text(name, "=", value);
+  *slot = nullptr;
+  shared_->argv = argv + 1;
+  shared_->unset = unset;
+  shared_->set = set;
+  shared_->room = arena.at();
+  shared_->end = end;
+  return !arena.full();
 }
 
 void exec_command(Shared& shared, const StartState& start, pid_t parent) {
@@ -144,7 +185,8 @@ void exec_command(Shared& shared, const StartState& start, pid_t parent) {
   if (getppid() != parent) _exit(127);
   if (shared.own_group) setpgid(0, 0);
   start.restore();
-  shared.exec_errno.store(search_and_execute(shared.argv, shared.envp));
+  char** const envp = make_environment(shared);
+  shared.exec_errno.store(envp ? search_and_execute(shared.argv, envp) : E2BIG);
   _exit(127);
 }
 

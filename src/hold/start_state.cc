@@ -5,10 +5,29 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
 
 #include "hold/proc.h"
 
 namespace dcoord::hold {
+namespace {
+
+/// One read of /proc tells what 64 system calls would.
+void find_ignored(bool (&ignored)[65]) {
+  char text[4096];
+  const char* const found =
+      read_file("/proc/self/status", text, sizeof text) > 0 ? strstr(text, "\nSigIgn:") : nullptr;
+  const unsigned long long bits = found ? strtoull(found + 8, nullptr, 16) : 0;
+  for (int signal = 1; signal < 65; ++signal) {
+    struct sigaction action {};
+    ignored[signal] =
+        found ? (bits >> (signal - 1)) & 1
+              : sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+  }
+}
+
+}  // namespace
 
 StartState StartState::capture() {
   // In this order, each takes the lowest free number: else a socket might become somebody's stdout.
@@ -18,10 +37,7 @@ StartState StartState::capture() {
   }
   StartState state;
   sigprocmask(SIG_BLOCK, nullptr, &state.mask);
-  for (int signal = 1; signal < 65; ++signal) {
-    struct sigaction action {};
-    if (sigaction(signal, nullptr, &action) == 0) state.ignored[signal] = action.sa_handler == SIG_IGN;
-  }
+  find_ignored(state.ignored);
   getrlimit(RLIMIT_CORE, &state.core);
   static PidList children;
   children.count = 0;
@@ -32,12 +48,8 @@ StartState StartState::capture() {
 }
 
 void StartState::restore() const {
-  for (int signal = 1; signal < 65; ++signal) {
-    if (signal == SIGKILL || signal == SIGSTOP) continue;
-    struct sigaction action {};
-    action.sa_handler = ignored[signal] ? SIG_IGN : SIG_DFL;
-    sigaction(signal, &action, nullptr);
-  }
+  // exec itself takes handlers away, and the rest was never changed but for these.
+  for (const int number : {SIGCHLD, SIGPIPE}) signal(number, ignored[number] ? SIG_IGN : SIG_DFL);
   setrlimit(RLIMIT_CORE, &core);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
 }

@@ -3,15 +3,15 @@
 //             | with a controlling terminal                   | without
 //   ----------+-----------------------------------------------+---------------------------------------------
 //   S         | in the shell's job group                      | in its caller's group
-//   C         | in S's group: no tcsetpgrp, no kill(-group)   | leads a group, which gets what S gets
-//   G         | forks C, then leaves the session; all blocked | the same
-//   forwarded | what kill(2) sent; what was typed at the      | everything
+//   C         | in S's group, which is never signalled        | leads a group, which gets what S
+//   gets G         | forks C, then leaves the session; all blocked | the same forwarded | what
+//   kill(2) sent; what was typed at the      | everything
 //             | terminal has reached C already                |
 //   stopped C | S stops too; continued, it continues C        | not followed
 //   typed INT | the second in a row: KILL                     | cannot be
 //
-// G ends C's tree at the deadline or when S is gone; S does it when G is gone, or stands still past the deadline. A
-// kernel timer wakes either of them, should it be stopped.
+// G ends C's tree at the deadline or when S is gone; S does it when G is gone, or stands still past
+// the deadline. A kernel timer wakes either of them, should it be stopped.
 #include "hold/supervisor.h"
 
 #include <sys/epoll.h>
@@ -41,11 +41,13 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Two typed INTs count as insisting when they come within this: a program that takes ^C as a key sees it often.
+// Two typed INTs count as insisting when they come within this: a program that takes ^C as a key
+// sees it often.
 constexpr auto kInsisting = seconds(3);
 
 Error refused(const char* what) {
-  return Error(ExitCode::internal, "system", std::string("cannot supervise a command: ") + what + ": " + strerror(errno));
+  return Error(ExitCode::internal, "system",
+               std::string("cannot supervise a command: ") + what + ": " + strerror(errno));
 }
 
 int checked(int result, const char* what) {
@@ -57,6 +59,7 @@ int checked(int result, const char* what) {
 
 struct Supervisor::State {
   State(Loop& l, const StartState& s);
+  ~State();
 
   void begin(const Options& options, TimePoint valid_end);
   void look();
@@ -90,8 +93,8 @@ struct Supervisor::State {
   Outcome outcome;
   TimePoint taken_over_at = kNever;
   TimePoint interrupt_typed_at = kNever;
-  int asked = 0;     // the first signal that asked to end
-  int unserved = 0;  // one that came while no command ran
+  int asked = 0;              // the first signal that asked to end
+  int unserved = 0;           // one that came while no command ran
   std::vector<pid_t> kept;    // the caller's own children
   std::vector<pid_t> spared;  // all children that are known to be none of the tree
 };
@@ -109,6 +112,13 @@ Supervisor::State::State(Loop& l, const StartState& s) : loop(l), start(s) {
   sigset_t with_stop = set;
   sigaddset(&with_stop, SIGTSTP);
   signals.reset(checked(signalfd(-1, &with_stop, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd"));
+}
+
+Supervisor::State::~State() {
+  while (phase == Phase::taken_over) {
+    step_take_over();
+    usleep(1000);
+  }
 }
 
 void Supervisor::State::begin(const Options& options, TimePoint valid_end) {
@@ -151,7 +161,8 @@ void Supervisor::State::look() {
   if (phase == Phase::taken_over) step_take_over();
   if (phase != Phase::guarded) return;
   timer.arm(guard.next_check(take_over_at()));
-  if (terminal && job.look(loop.now(), shared->command.load())) guard.tell(Message::forward, SIGCONT);
+  if (terminal && job.look(loop.now(), shared->command.load()))
+    guard.tell(Message::forward, SIGCONT);
 }
 
 void Supervisor::State::collect_signals() {
@@ -169,7 +180,8 @@ void Supervisor::State::collected(const Collected& signal) {
   const TimePoint now = loop.now();
   if (terminal && signal.signal == SIGCONT) job.continued(now);
   if (terminal && signal.signal == SIGINT && signal.code == SI_KERNEL) {
-    if (interrupt_typed_at != kNever && now < interrupt_typed_at + kInsisting) guard.tell(Message::kill);
+    if (interrupt_typed_at != kNever && now < interrupt_typed_at + kInsisting)
+      guard.tell(Message::kill);
     interrupt_typed_at = now;
   }
   if (to_be_forwarded(signal, terminal)) guard.tell(Message::forward, signal.signal);
@@ -233,16 +245,18 @@ void Supervisor::State::finish(const Outcome& result) {
   timer.arm(kNever);
 }
 
-/// What is our child while the guard lives is none of the tree: of that the guard inherits everything.
+/// What is our child while the guard lives is none of the tree: of that the guard inherits
+/// everything.
 void Supervisor::State::refresh_spared() {
   static PidList children;
   children.count = 0;
   begin_looking();
   add_children(getpid(), 0, children);
   siginfo_t info{};
-  const bool alive = guard.pid() > 0 &&
-                     waitid(P_PID, static_cast<id_t>(guard.pid()), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-                     info.si_pid == 0;
+  const bool alive =
+      guard.pid() > 0 &&
+      waitid(P_PID, static_cast<id_t>(guard.pid()), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+      info.si_pid == 0;
   if (!alive) return;
   spared.clear();
   for (int i = 0; i < children.count; ++i) {
@@ -258,7 +272,8 @@ void Supervisor::State::reap_strangers() {
   reap_tree({ours.data(), static_cast<int>(ours.size())}, Reaper(), false);
 }
 
-Supervisor::Supervisor(Loop& loop, const StartState& start) : state_(std::make_unique<State>(loop, start)) {}
+Supervisor::Supervisor(Loop& loop, const StartState& start)
+    : state_(std::make_unique<State>(loop, start)) {}
 Supervisor::~Supervisor() = default;
 
 Task<int> Supervisor::interrupted() {
@@ -280,7 +295,7 @@ Task<Outcome> Supervisor::run(Command command, Options options, TimePoint valid_
   }
   nothing.ending = Ending::not_started;
   nothing.exec_errno = E2BIG;
-  if (!s.shared.put_command(command, environ)) co_return nothing;
+  if (!s.shared.put_command(command)) co_return nothing;
   TerminalSettings settings;
   std::optional<StopBlocked> no_stop;
   if (s.terminal) {
@@ -318,7 +333,9 @@ void Supervisor::lose() {
 int Supervisor::asked_to_end() const { return state_->asked; }
 void Supervisor::spare(int pid) { state_->kept.push_back(pid); }
 bool Supervisor::running() const { return state_->running(); }
-int Supervisor::command_pid() const { return state_->running() ? state_->shared->command.load() : 0; }
+int Supervisor::command_pid() const {
+  return state_->running() ? state_->shared->command.load() : 0;
+}
 int Supervisor::guard_pid() const { return state_->guard.pid(); }
 
 }  // namespace dcoord::hold

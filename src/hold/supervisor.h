@@ -17,15 +17,16 @@ enum class Tree { leave, wait, kill };
 
 struct Options {
   Tree tree = Tree::leave;
-  Duration grace{};           ///< between TERM and KILL when the lease ends
-  Duration margin{};          ///< KILL lands this long before the lease's end
-  Duration kill_after = kForever;  ///< KILL this long after a user's TERM, INT, HUP or QUIT was forwarded
-  Duration max_time = kForever;    ///< TERM this long after the start, KILL after a further `grace`
+  Duration grace{};   ///< between TERM and KILL when the lease ends
+  Duration margin{};  ///< KILL lands this long before the lease's end
+  Duration kill_after =
+      kForever;  ///< KILL this long after a user's TERM, INT, HUP or QUIT was forwarded
+  Duration max_time = kForever;  ///< TERM this long after the start, KILL after a further `grace`
 };
 
 /// What the command is started with; everything else it inherits from our caller.
 struct Command {
-  std::vector<std::string> argv;  ///< argv[0] is looked up in PATH
+  std::vector<std::string> argv;                         ///< argv[0] is looked up in PATH
   std::vector<std::pair<std::string, std::string>> env;  ///< set in its environment
   std::vector<std::string> unset;                        ///< removed from its environment
 };
@@ -41,52 +42,56 @@ struct Outcome {
   Ending ending = Ending::by_itself;
   int status = 0;
   int exec_errno = 0;
-  /// False when some process of the tree could not be ended in time (other credentials, uninterruptible sleep):
-  /// then the lease must not be released. `survivors` names them for the message.
+  /// False when some process of the tree could not be ended in time (other credentials,
+  /// uninterruptible sleep): then the lease must not be released. `survivors` names them for the
+  /// message.
   bool tree_ended = true;
   std::string survivors;
 };
 
-/// Runs a command so that it, and every process descended from it, is dead before a deadline that is moved ahead
-/// while the lease is renewed. Knows nothing of Redis: it is told the deadline.
+/// Runs a command so that it, and every process descended from it, is dead before a deadline that
+/// is moved ahead while the lease is renewed. Knows nothing of Redis: it is told the deadline.
 ///
-/// Two processes: this one, and the guard, a fork that is the command's parent and holds the same deadline, so
-/// that it stands even if this process is killed or stopped. See supervisor.cc for the table of signals, groups
-/// and terminals.
+/// Two processes: this one, and the guard, a fork that is the command's parent and holds the same
+/// deadline, so that it stands even if this process is killed or stopped. See supervisor.cc for the
+/// table of signals, groups and terminals.
 class Supervisor {
  public:
-  /// Blocks and collects signals from here on (until this process ends: they stay blocked), and forks the guard; so call
-  /// it before there is any socket, thread or secret in the process. Throws Error when the system refuses.
+  /// Blocks and collects signals from here on (until this process ends: they stay blocked), and
+  /// forks the guard; so call it before there is any socket, thread or secret in the process.
+  /// Throws Error when the system refuses.
   Supervisor(Loop& loop, const StartState& start);
   /// Ends the guard, and the command if it still runs.
   ~Supervisor();
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  /// Before run(): awaits a signal that asks this process to end (TERM, HUP, INT, QUIT and whatever else would have
-  /// ended it by default) and returns it. ^Z and fg work meanwhile.
+  /// Before run(): awaits a signal that asks this process to end (TERM, HUP, INT, QUIT and whatever
+  /// else would have ended it by default) and returns it. ^Z and fg work meanwhile.
   Task<int> interrupted();
 
-  /// Starts the command and awaits its end: everything of it has ended (as far as Options::tree asks) when this
-  /// returns, unless tree_ended is false. `valid_end` may be kNever: no lease.
+  /// Starts the command and awaits its end: everything of it has ended (as far as Options::tree
+  /// asks) when this returns, unless tree_ended is false. `valid_end` may be kNever: no lease.
   ///
-  /// When a signal has asked this process to end before the command could start, it is not started: the outcome is
-  /// that of a command that died of that signal. May be called again when it has returned; each later call forks a
-  /// guard of its own. Throws Error when the system refuses.
+  /// When a signal has asked this process to end before the command could start, it is not started:
+  /// the outcome is that of a command that died of that signal. May be called again when it has
+  /// returned; each later call forks a guard of its own. Throws Error when the system refuses.
   Task<Outcome> run(Command command, Options options, TimePoint valid_end);
 
-  /// The lease was renewed: its end is now `valid_end` (only ever later). False when ending has begun, which no
-  /// late renewal can turn back.
+  /// The lease was renewed: its end is now `valid_end` (only ever later). False when ending has
+  /// begun, which no late renewal can turn back.
   bool extend(TimePoint valid_end);
 
-  /// The lease is lost or revoked: TERM now, KILL after the grace or at the lease's end, whichever is first.
+  /// The lease is lost or revoked: TERM now, KILL after the grace or at the lease's end, whichever
+  /// is first.
   void lose();
 
-  /// The first signal that has asked this process to end, before, while or after a command ran (and was sent it), else
-  /// 0. For those that run one command after the other.
+  /// The first signal that has asked this process to end, before, while or after a command ran (and
+  /// was sent it), else 0. For those that run one command after the other.
   int asked_to_end() const;
 
-  /// `pid` is a child that the caller started and waits for by itself (a hook): no part of the tree.
+  /// `pid` is a child that the caller started and waits for by itself (a hook): no part of the
+  /// tree.
   void spare(int pid);
 
   /// Whether the command has been started and its end not yet seen.
@@ -100,8 +105,9 @@ class Supervisor {
   std::unique_ptr<State> state_;
 };
 
-/// Ends this process the way a command that died of `signal` did, so that the caller's $? and WIFSIGNALED are the
-/// same: default disposition, no core file, raise; as PID 1, where that has no effect, exits 128+signal.
+/// Ends this process the way a command that died of `signal` did, so that the caller's $? and
+/// WIFSIGNALED are the same: default disposition, no core file, raise; as PID 1, where that has no
+/// effect, exits 128+signal.
 [[noreturn]] void die_of_signal(int signal);
 
 }  // namespace dcoord::hold

@@ -18,7 +18,9 @@ constexpr auto kSettle = std::chrono::milliseconds(2);
 // In which the shell's CONT to the whole group reaches the command too, if it was for the group.
 constexpr auto kTogether = std::chrono::milliseconds(20);
 
-UniqueFd open_terminal() { return UniqueFd(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)); }
+UniqueFd open_terminal() {
+  return UniqueFd(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+}
 
 bool stopped(pid_t pid) { return process_state(pid) == 'T'; }
 
@@ -29,7 +31,8 @@ void change_mask(int how, int signal) {
   sigprocmask(how, &set, nullptr);
 }
 
-/// Stops this process by `signal`, so that the shell reports what it would have reported of the command alone.
+/// Stops this process by `signal`, so that the shell reports what it would have reported of the
+/// command alone.
 void stop_self(int signal) {
   struct sigaction action {};
   sigaction(signal, nullptr, &action);
@@ -54,8 +57,10 @@ void TerminalSettings::restore() const {
   const UniqueFd terminal = open_terminal();
   if (!terminal) return;
   const pid_t foreground = tcgetpgrp(terminal.get());
-  const bool ours = foreground == getpgrp() || (foreground > 0 && kill(-foreground, 0) != 0 && errno == ESRCH);
-  if (ours) tcsetattr(terminal.get(), TCSADRAIN, &settings_);
+  const bool ours =
+      foreground == getpgrp() || (foreground > 0 && kill(-foreground, 0) != 0 && errno == ESRCH);
+  if (ours)
+    tcsetattr(terminal.get(), TCSANOW, &settings_);  // not after the output, which ^S may hold up
 }
 
 void JobControl::command_stopped(int signal, TimePoint now) {

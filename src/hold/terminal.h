@@ -10,8 +10,8 @@ namespace dcoord::hold {
 /// Whether this process has a controlling terminal, in the foreground of it or not.
 bool has_terminal();
 
-/// The settings of the controlling terminal, which a command that was killed may leave in a state where nobody can
-/// type.
+/// The settings of the controlling terminal, which a command that was killed may leave in a state
+/// where nobody can type.
 class TerminalSettings {
  public:
   void save();
@@ -23,11 +23,11 @@ class TerminalSettings {
   termios settings_{};
 };
 
-/// Makes this process stop when the command stopped (^Z), so that the shell gets its prompt back, and sees to it that
-/// both go on together. For a command in this process's own job group.
+/// Makes this process stop when the command stopped (^Z), so that the shell gets its prompt back,
+/// and sees to it that both go on together. For a command in this process's own job group.
 ///
-/// It follows the command rather than stopping by itself: the command may want to tidy the terminal up before it stops,
-/// or not stop at all.
+/// It follows the command rather than stopping by itself: the command may want to tidy the terminal
+/// up before it stops, or not stop at all.
 class JobControl {
  public:
   /// The guard reports that the command was stopped by `signal`.
@@ -36,12 +36,13 @@ class JobControl {
   void continued(TimePoint now);
   /// When look() wants to be called.
   TimePoint next() const;
-  /// Stops this process if it is time, and returns after it was continued. True when the command has to be continued.
+  /// Stops this process if it is time, and returns after it was continued. True when the command
+  /// has to be continued.
   bool look(TimePoint now, pid_t command);
 
  private:
-  /// A shell that is suspended has the terminal for a group of its own, which our caller does not know of: it gives
-  /// the terminal to us when it continues us.
+  /// A shell that is suspended has the terminal for a group of its own, which our caller does not
+  /// know of: it gives the terminal to us when it continues us.
   void give_terminal_back(pid_t command) const;
 
   int signal_ = 0;

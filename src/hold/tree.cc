@@ -39,8 +39,8 @@ void look_at_children() {
   add_children(getpid(), 0, family);
 }
 
-/// Calls `visit(pid, stat, pidfd)` for each descendant, parents first; a process's children are listed before it is
-/// visited, since they become ours when it dies.
+/// Calls `visit(pid, stat, pidfd)` for each descendant, parents first; a process's children are
+/// listed before it is visited, since they become ours when it dies.
 template <class Visit>
 void walk(const Spared& spared, Visit visit) {
   const pid_t self = getpid();
@@ -50,8 +50,8 @@ void walk(const Spared& spared, Visit visit) {
     const bool direct = parent == self;
     worked();
     if (direct && spared.has(pid)) continue;
-    // Only our own children cannot be replaced by a stranger with the same number while we look. For the others:
-    // hold the process, then see that it is the one that was meant.
+    // Only our own children cannot be replaced by a stranger with the same number while we look.
+    // For the others: hold the process, then see that it is the one that was meant.
     const UniqueFd held(direct ? -1 : open_pidfd(pid));
     ProcessStat stat;
     if (!read_stat(pid, stat) || (stat.parent != parent && stat.parent != self)) continue;
@@ -109,11 +109,11 @@ bool reap_tree(const Spared& spared, const Reaper& reaper, bool stops, int* coun
 }
 
 bool TreeKiller::step(const Spared& spared, const Reaper& reaper) {
-  // One pass over everybody ends most of it at once; without it a deep tree would cost a round for each level, and
-  // those below a process that may not be killed would live on.
+  // One pass over everybody ends most of it at once; without it a deep tree would cost a round for
+  // each level, and those below a process that may not be killed would live on.
   if (steps_++ % 16 == 0) signal_tree(SIGKILL, false, 0, spared);
-  // Then child by child: a tree that forks away from the pass hands each orphan to us, and without a pause between
-  // rounds, as long as there is something to reap, it cannot stay ahead.
+  // Then child by child: a tree that forks away from the pass hands each orphan to us, and without
+  // a pause between rounds, as long as there is something to reap, it cannot stay ahead.
   for (int round = 0; round < 256; ++round) {
     int reaped = 0;
     worked();
@@ -132,7 +132,8 @@ void describe_tree(char* text, size_t size, const Spared& spared) {
   text[0] = 0;
   walk(spared, [&](pid_t pid, const ProcessStat& stat, int) {
     if (stat.state == 'Z' || length >= size) return;
-    const int n = snprintf(text + length, size - length, "%spid %d (%s)", length > 0 ? ", " : "", pid, stat.name);
+    const int n = snprintf(text + length, size - length, "%spid %d (%s)", length > 0 ? ", " : "",
+                           pid, stat.name);
     if (n > 0 && length + static_cast<size_t>(n) < size) {
       length += static_cast<size_t>(n);
     } else {

@@ -9,8 +9,8 @@
 
 namespace dcoord::hold {
 
-/// The tree: every process descended from this one, a subreaper, which gets them as children when their own parents
-/// die. Nothing here allocates or blocks; each function looks anew.
+/// The tree: every process descended from this one, a subreaper, which gets them as children when
+/// their own parents die. Nothing here allocates or blocks; each function looks anew.
 
 /// Children of this process that are none of the tree: neither signalled nor waited for.
 struct Spared {
@@ -22,9 +22,9 @@ struct Spared {
 /// Where each process looked at is counted, so that others can see work going on; null for nowhere.
 void count_work(std::atomic<unsigned>* counter);
 
-/// Sends each descendant the signal once, parents before their children, and then CONT if `wake`, so that a stopped
-/// one can act on it. `leader`, if not 0, is a child that leads a process group: that group is signalled as one, so
-/// that none of it can fork away from under the signal.
+/// Sends each descendant the signal once, parents before their children, and then CONT if `wake`,
+/// so that a stopped one can act on it. `leader`, if not 0, is a child that leads a process group:
+/// that group is signalled as one, so that none of it can fork away from under the signal.
 void signal_tree(int signal, bool wake, pid_t leader, const Spared& spared);
 
 /// Told of each child whose state changed, with its wait status.
@@ -33,14 +33,16 @@ struct Reaper {
   void* context = nullptr;
 };
 
-/// Collects children that have ended (and with `stops`, reports of stopped and continued ones). True when there is no
-/// child left, which the kernel itself says: the proof that no descendant lives.
+/// Collects children that have ended (and with `stops`, reports of stopped and continued ones).
+/// True when there is no child left, which the kernel itself says: the proof that no descendant
+/// lives.
 bool reap_tree(const Spared& spared, const Reaper& reaper, bool stops, int* count = nullptr);
 
 /// Ends the tree with KILL.
 class TreeKiller {
  public:
-  /// To be called after each SIGCHLD, and after kPause at the latest, until it returns true: no descendant is left.
+  /// To be called after each SIGCHLD, and after kPause at the latest, until it returns true: no
+  /// descendant is left.
   bool step(const Spared& spared, const Reaper& reaper);
   static constexpr auto kPause = std::chrono::milliseconds(2);
 

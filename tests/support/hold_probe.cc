@@ -61,6 +61,9 @@ class Probe {
     return args_.contains(name) ? Duration(milliseconds(std::stoll(args_[name]))) : otherwise;
   }
 
+  /// Of the file that the option names.
+  bool exists(const std::string& option) { return access(args_[option].c_str(), F_OK) == 0; }
+
   Task<int> run_once(hold::Command command) {
     hold::Options options;
     const std::string tree = args_.contains("--tree") ? args_["--tree"] : "leave";
@@ -76,7 +79,7 @@ class Probe {
     report("valid_end " + std::to_string(valid_end.time_since_epoch().count()));
     Task<void> tell = tell_started();
     Task<void> renew = keep_renewing(lease);
-    Task<void> lose = lose_after();
+    Task<void> lose = lose_on();
     Task<hold::Outcome> running = supervisor_.run(std::move(command), options, valid_end);
     loop_.start(tell);
     loop_.start(renew);
@@ -105,7 +108,7 @@ class Probe {
   }
 
   Task<void> wait_for_file() {
-    while (access(args_["--wait"].c_str(), F_OK) != 0) co_await loop_.sleep(milliseconds(5));
+    while (!exists("--wait")) co_await loop_.sleep(milliseconds(5));
   }
   Task<void> tell_started() {
     while (!supervisor_.running() || supervisor_.command_pid() == 0)
@@ -119,15 +122,15 @@ class Probe {
     const Duration every = ms("--renew", kForever);
     while (every != kForever) {
       co_await loop_.sleep(every);
+      if (exists("--renew-until")) break;
       const TimePoint end = add(loop_.now(), lease);
       if (!supervisor_.extend(end)) break;
       report("valid_end " + std::to_string(end.time_since_epoch().count()));
     }
   }
-  Task<void> lose_after() {
-    const Duration after = ms("--lose-after", kForever);
-    if (after == kForever) co_return;
-    co_await loop_.sleep(after);
+  Task<void> lose_on() {
+    if (!args_.contains("--lose-on")) co_return;
+    while (!exists("--lose-on")) co_await loop_.sleep(milliseconds(1));
     supervisor_.lose();
     report("lose " + std::to_string(supervisor_.extend(kNever)));
   }
@@ -157,6 +160,7 @@ int main(int argc, char** argv) {
   for (; i + 1 < argc && std::string(argv[i]) != "--"; i += 2) args[argv[i]] = argv[i + 1];
   hold::Command command;
   command.argv.assign(argv + std::min(i + 1, argc), argv + argc);
+  if (args.contains("--pad")) command.argv.emplace_back(std::stoul(args["--pad"]), 'x');
   command.env = {{"HOLD_PROBE", "1"}};
   command.unset = {"HOLD_UNSET"};
   if (args.contains("--path")) command.env.emplace_back("PATH", args["--path"]);

@@ -18,11 +18,14 @@ namespace hold_test {
 using dcoord::UniqueFd;
 
 std::vector<std::string> interactive_bash() {
-  return {"env", "PS1=ready> ", "TERM=dumb", "HISTFILE=", "bash", "--norc", "--noprofile", "--noediting", "-i"};
+  return {"env",    "PS1=ready> ", "TERM=dumb",   "HISTFILE=", "bash",
+          "--norc", "--noprofile", "--noediting", "-i"};
 }
 
-Pty::Pty(const std::vector<std::string>& command) : master_(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
-  if (!master_ || grantpt(master_.get()) != 0 || unlockpt(master_.get()) != 0) throw std::runtime_error("pty");
+Pty::Pty(const std::vector<std::string>& command)
+    : master_(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
+  if (!master_ || grantpt(master_.get()) != 0 || unlockpt(master_.get()) != 0)
+    throw std::runtime_error("pty");
   const std::string name = ptsname(master_.get());
   std::vector<std::string> words = command;
   std::vector<char*> argv;
@@ -70,7 +73,8 @@ void Pty::expect(const std::string& text) {
       seen_ = at + text.size();
       return;
     }
-    if (dcoord::BootClock::now() > until) throw std::runtime_error("'" + text + "' did not come, but: " + output_);
+    if (dcoord::BootClock::now() > until)
+      throw std::runtime_error("'" + text + "' did not come, but: " + output_);
     read_more(200);
   }
 }
@@ -82,7 +86,8 @@ const std::string& Pty::output() {
 
 bool Pty::cooked() const {
   termios settings{};
-  return tcgetattr(master_.get(), &settings) == 0 && (settings.c_lflag & ICANON) && (settings.c_lflag & ECHO);
+  return tcgetattr(master_.get(), &settings) == 0 && (settings.c_lflag & ICANON) &&
+         (settings.c_lflag & ECHO);
 }
 
 }  // namespace hold_test

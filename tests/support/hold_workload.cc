@@ -136,6 +136,7 @@ int flee(const char* arg) {
   ignore_all();
   enlist();
   if (child([&] {
+        add_line("pids", "0");  // in flight
         for (int left = atoi(arg); left > 0; --left) {
           setsid();
           if (fork() != 0) _exit(0);
@@ -252,8 +253,9 @@ int read_line(const char*) {
 
 int main(int argc, char** argv) {
   const std::map<std::string, int (*)(const char*)> modes = {
-      {"exit", exit_with}, {"die", die_of},  {"tree", tree}, {"bush", bush}, {"flee", flee},
-      {"record", record},  {"leave", leave}, {"show", show}, {"raw", raw}, {"root", root},   {"line", read_line}};
+      {"exit", exit_with}, {"die", die_of},    {"tree", tree},     {"bush", bush},
+      {"flee", flee},      {"record", record}, {"leave", leave},   {"show", show},
+      {"raw", raw},        {"root", root},     {"line", read_line}};
   const auto mode = modes.find(argc > 1 ? argv[1] : "");
   if (mode == modes.end()) return 64;
   return mode->second(argc > 2 ? argv[2] : "");

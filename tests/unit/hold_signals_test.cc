@@ -15,8 +15,8 @@ using namespace hold_test;
 
 /// Those that are passed on and that the workload "record" can write down.
 std::vector<int> forwarded() {
-  std::vector<int> all = {SIGTERM, SIGHUP,  SIGINT, SIGQUIT,   SIGUSR1, SIGUSR2,  SIGWINCH, SIGCONT,
-                          SIGPIPE, SIGPROF, SIGIO,  SIGSTKFLT, SIGPWR,  SIGVTALRM};
+  std::vector<int> all = {SIGTERM, SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,   SIGUSR2, SIGWINCH,
+                          SIGCONT, SIGPIPE, SIGPROF, SIGIO,   SIGSTKFLT, SIGPWR,  SIGVTALRM};
   for (int s = 34; s < 65; ++s) all.push_back(s);
   return all;
 }
@@ -51,7 +51,8 @@ TEST_CASE("hold: a command that dies of a forwarded signal", "[hold]") {
 
 TEST_CASE("hold: its whole group gets what is forwarded", "[hold]") {
   Hold hold;
-  hold.start({}, {"sh", "-c", "\"$0\" record & \"$0\" record & wait; wait", program("hold_workload")});
+  hold.start({},
+             {"sh", "-c", "\"$0\" record & \"$0\" record & wait; wait", program("hold_workload")});
   hold.processes(2);
   kill(hold.supervisor(), SIGUSR2);
   CHECK(eventually([&] { return hold.recorded(SIGUSR2, 2); }));
@@ -147,14 +148,16 @@ TEST_CASE("hold: a guard that was killed while waiting is replaced", "[hold]") {
 }
 
 TEST_CASE("hold: as PID 1 of a container", "[hold]") {
-  if (system("unshare --fork --pid --mount-proc true 2>/dev/null") != 0) SKIP("no PID namespaces here");
+  if (system("unshare --fork --pid --mount-proc true 2>/dev/null") != 0)
+    SKIP("no PID namespaces here");
   Hold hold;
   const auto start = [&](const std::vector<std::string>& command) {
     const std::string quoted = hold.shell_line({"--lease", "60000"}, command);
     Setup setup;
     setup.prepare = [quoted] {
       // HOLD_DIR=... stands first: it is in our environment already.
-      const std::string all = "exec unshare --fork --pid --mount-proc " + quoted.substr(quoted.find(' ') + 1);
+      const std::string all =
+          "exec unshare --fork --pid --mount-proc " + quoted.substr(quoted.find(' ') + 1);
       execl("/bin/sh", "sh", "-c", all.c_str(), nullptr);
     };
     hold.start({}, {"true"}, setup);
@@ -170,7 +173,8 @@ TEST_CASE("hold: as PID 1 of a container", "[hold]") {
         std::string report;
         std::getline(cmdline, report, '\0');
         std::getline(cmdline, report, '\0');
-        if (name == program("hold_probe") && report == hold.file("report")) text = entry.path().filename();
+        if (name == program("hold_probe") && report == hold.file("report"))
+          text = entry.path().filename();
       }
       return !text.empty();
     });
@@ -193,7 +197,8 @@ TEST_CASE("hold: as PID 1 of a container", "[hold]") {
     eventually([&] { return !hold.lines("pids").empty(); });
     const pid_t one = first_process();
     // As `docker exec` does: from outside into the namespace, and leaving an orphan there.
-    const std::string enter = "nsenter -t " + std::to_string(one) + " -p -m sh -c '(sleep 0.05 & )'";
+    const std::string enter =
+        "nsenter -t " + std::to_string(one) + " -p -m sh -c '(sleep 0.05 & )'";
     REQUIRE(system(enter.c_str()) == 0);
     const auto no_zombies = [&] {
       for (const auto& entry : std::filesystem::directory_iterator("/proc")) {

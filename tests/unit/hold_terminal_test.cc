@@ -39,7 +39,11 @@ struct Session {
   }
 };
 
-const std::vector<std::string> kRenewed = {"--lease", "20000", "--margin", "500", "--grace", "500", "--renew", "50"};
+const std::vector<std::string> kRenewed = {"--lease", "20000", "--margin", "500",
+                                           "--grace", "500",   "--renew",  "50"};
+// Renewed too, but not while it is stopped.
+const std::vector<std::string> kShort = {"--lease", "2500", "--margin", "600",
+                                         "--grace", "300",  "--renew",  "50"};
 
 }  // namespace
 
@@ -123,7 +127,7 @@ TEST_CASE("hold terminal: ^Z, then bg", "[hold]") {
 
 TEST_CASE("hold terminal: a job stopped past its lease is dead in time", "[hold]") {
   Session s;
-  s.run({"--lease", "2500", "--margin", "600", "--grace", "300"}, workload("tree"));
+  s.run(kShort, workload("tree"));
   const auto pids = s.hold.processes(12);
   s.pty.type(kSuspend);
   s.pty.expect("Stopped");
@@ -201,7 +205,8 @@ TEST_CASE("hold terminal: in the background, a message of ours does not stop us"
   s.pty.expect("waited=7");
 }
 
-TEST_CASE("hold terminal: in the background, a command that reads is stopped until it is in front", "[hold]") {
+TEST_CASE("hold terminal: in the background, a command that reads is stopped until it is in front",
+          "[hold]") {
   Session s;
   s.run(kRenewed, workload("line"), " & echo pid=$!");
   s.hold.processes(1);
@@ -246,7 +251,8 @@ TEST_CASE("hold terminal: the line drops", "[hold]") {
   }
 }
 
-TEST_CASE("hold terminal: as the session's leader (docker -it, ssh -t) ^Z stops nothing for ever", "[hold]") {
+TEST_CASE("hold terminal: as the session's leader (docker -it, ssh -t) ^Z stops nothing for ever",
+          "[hold]") {
   Hold hold;
   std::string line = hold.shell_line({}, workload("record"));
   Pty pty({"sh", "-c", "exec " + line.substr(line.find(' ') + 1)});
@@ -263,7 +269,7 @@ TEST_CASE("hold terminal: as the session's leader (docker -it, ssh -t) ^Z stops 
 
 TEST_CASE("hold terminal: the whole job is killed or stopped", "[hold]") {
   Session s;
-  s.run({"--lease", "2500", "--margin", "600", "--grace", "300"}, workload("tree"));
+  s.run(kShort, workload("tree"));
   const auto pids = s.hold.processes(12);
   const pid_t group = getpgid(s.hold.supervisor());
   SECTION("killed") {
@@ -281,9 +287,10 @@ TEST_CASE("hold terminal: the whole job is killed or stopped", "[hold]") {
 
 TEST_CASE("hold terminal: a killed command leaves the terminal usable", "[hold]") {
   Session s;
-  s.run({"--lease", "1500", "--margin", "300", "--grace", "100"}, workload("raw"));
+  s.run({"--lease", "60000", "--lose-on", s.hold.file("lost")}, workload("raw"));
   s.hold.processes(1);
   CHECK_FALSE(s.pty.cooked());
+  s.hold.create("lost");
   s.pty.expect("code=79");
   CHECK(s.pty.cooked());
 }
