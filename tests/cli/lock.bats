@@ -64,7 +64,7 @@ teardown() {
 @test "run: closed standard descriptors do not become a socket" {
   run_split bash -c '"$0" lock run x -- sh -c "ls -l /proc/\$\$/fd >$1" <&- >&- 2>&-' "$DCOORD" "$BATS_TEST_TMPDIR/fds"
   expect_code 0
-  ! grep -q socket "$BATS_TEST_TMPDIR/fds"
+  ! grep -q socket "$BATS_TEST_TMPDIR/fds" || false
 }
 
 @test "run -n: refused at once with 75, or as -E says; -E 0 skips in silence" {
@@ -204,7 +204,7 @@ teardown() {
   expect_code 79
   expect_err_has "lost lock 'x': its time was over"
   grep -q "^x: its time was over" "$BATS_TEST_TMPDIR/lost"
-  ! is_state x held
+  ! is_state x held || false
 }
 
 @test "run: a renewed lease lasts for as long as the command, whatever its TTL" {
@@ -255,7 +255,7 @@ teardown() {
   [[ -e $BATS_TEST_TMPDIR/waited ]]
   run_split dcoord lock run --tree kill x -- sh -c "setsid sleep 1000 & echo \$! >$BATS_TEST_TMPDIR/pid; exit 6"
   expect_code 6
-  ! kill -0 "$(<"$BATS_TEST_TMPDIR/pid")" 2>/dev/null
+  ! kill -0 "$(<"$BATS_TEST_TMPDIR/pid")" 2>/dev/null || false
 }
 
 @test "run --status-fd: dcoord's outcome apart from the command's" {
