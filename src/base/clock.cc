@@ -28,7 +28,8 @@ SystemClock::~SystemClock() {
 }
 
 void SystemClock::wait(std::span<pollfd> fds, TimePoint until) {
-  // A wait shorter than this is not worth a timer: poll's own time-out is late by a suspend at most once.
+  // A wait shorter than this is not worth a timer: poll's own time-out is late by a suspend at most
+  // once.
   constexpr auto kWorthATimer = std::chrono::milliseconds(500);
   const TimePoint start = now();
   const auto left = until == kNever ? kForever : until <= start ? Duration::zero() : until - start;
@@ -38,7 +39,8 @@ void SystemClock::wait(std::span<pollfd> fds, TimePoint until) {
     if (timer_fd_ < 0) timer_fd_ = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     const auto at = until.time_since_epoch();
     itimerspec spec{};
-    spec.it_value.tv_sec = static_cast<time_t>(std::chrono::duration_cast<std::chrono::seconds>(at).count());
+    spec.it_value.tv_sec =
+        static_cast<time_t>(std::chrono::duration_cast<std::chrono::seconds>(at).count());
     spec.it_value.tv_nsec = static_cast<long>((at % std::chrono::seconds(1)).count());
     if (timer_fd_ >= 0 && timerfd_settime(timer_fd_, TFD_TIMER_ABSTIME, &spec, nullptr) == 0) {
       all.push_back({timer_fd_, POLLIN, 0});
@@ -55,7 +57,8 @@ void SystemClock::wait(std::span<pollfd> fds, TimePoint until) {
 #ifdef __linux__
   const int ready = ppoll(all.data(), all.size(), timeout, nullptr);
 #else
-  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(std::min<Duration>(left, std::chrono::hours(1)));
+  const auto ms =
+      std::chrono::ceil<std::chrono::milliseconds>(std::min<Duration>(left, std::chrono::hours(1)));
   const int ready = poll(all.data(), all.size(), static_cast<int>(ms.count()));
 #endif
   for (size_t i = 0; i < fds.size(); ++i) fds[i].revents = ready > 0 ? all[i].revents : short{0};

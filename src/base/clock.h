@@ -7,8 +7,8 @@
 
 namespace dcoord {
 
-/// The clock that leases are measured on: it is not set, and it runs on while the machine is suspended
-/// (CLOCK_BOOTTIME on Linux; elsewhere the nearest thing).
+/// The clock that leases are measured on: it is not set, and it runs on while the machine is
+/// suspended (CLOCK_BOOTTIME on Linux; elsewhere the nearest thing).
 struct BootClock {
   using duration = std::chrono::nanoseconds;
   using rep = duration::rep;
@@ -27,7 +27,9 @@ inline constexpr Duration kForever = Duration::max();
 
 /// `at + by`, kNever if that overflows.
 constexpr TimePoint add(TimePoint at, Duration by) {
-  return by.count() > 0 && at.time_since_epoch().count() > Duration::max().count() - by.count() ? kNever : at + by;
+  return by.count() > 0 && at.time_since_epoch().count() > Duration::max().count() - by.count()
+             ? kNever
+             : at + by;
 }
 
 /// Time and waiting, as one seam: a test's clock jumps to the deadline instead of waiting for it.
@@ -35,8 +37,8 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual TimePoint now() = 0;
-  /// Waits until a descriptor is ready, as poll(2), or `until` has passed; an interrupting signal may end it early.
-  /// The deadline holds through a suspend of the machine.
+  /// Waits until a descriptor is ready, as poll(2), or `until` has passed; an interrupting signal
+  /// may end it early. The deadline holds through a suspend of the machine.
   virtual void wait(std::span<pollfd> fds, TimePoint until) = 0;
 };
 

@@ -14,7 +14,12 @@ struct Unit {
 
 using namespace std::chrono_literals;
 constexpr std::array<Unit, 6> kUnits{{
-    {"w", 24h * 7}, {"d", 24h}, {"h", 1h}, {"m", 1min}, {"s", 1s}, {"ms", 1ms},
+    {"w", 24h * 7},
+    {"d", 24h},
+    {"h", 1h},
+    {"m", 1min},
+    {"s", 1s},
+    {"ms", 1ms},
 }};
 
 std::optional<Duration> unit_named(std::string_view name) {
@@ -32,14 +37,17 @@ std::optional<double> take_number(std::string_view& text) {
   size_t digits = 0;
   bool dot = false;
   while (length < text.size() && (is_digit(text[length]) || (text[length] == '.' && !dot))) {
-    if (text[length] == '.') dot = true;
-    else ++digits;
+    if (text[length] == '.')
+      dot = true;
+    else
+      ++digits;
     ++length;
   }
   if (digits == 0) return std::nullopt;
   double value = 0;
   // from_chars takes ".5" and "5." in the general format.
-  const auto [end, error] = std::from_chars(text.data(), text.data() + length, value, std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + length, value, std::chars_format::fixed);
   if (error != std::errc() || end != text.data() + length) return std::nullopt;
   text.remove_prefix(length);
   return value;

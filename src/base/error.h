@@ -8,11 +8,11 @@
 
 namespace dcoord {
 
-/// A failure: something is broken, as opposed to a refusal, which is a value. Thrown where it is known, caught
-/// once, by cli::run, which prints it and exits with its code.
+/// A failure: something is broken, as opposed to a refusal, which is a value. Thrown where it is
+/// known, caught once, by cli::run, which prints it and exits with its code.
 ///
-/// The message is lower case, without a full stop, and names what was wrong and where it came from; the hint says
-/// what to do about it.
+/// The message is lower case, without a full stop, and names what was wrong and where it came from;
+/// the hint says what to do about it.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode code, std::string kind, const std::string& message, std::string hint = {})

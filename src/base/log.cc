@@ -48,12 +48,17 @@ std::string json_string(std::string_view text) {
 size_t utf8_length(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(0);
-  const size_t length = first < 0x80 ? 1 : (first >> 5) == 6 ? 2 : (first >> 4) == 14 ? 3 : (first >> 3) == 30 ? 4 : 0;
+  const size_t length = first < 0x80         ? 1
+                        : (first >> 5) == 6  ? 2
+                        : (first >> 4) == 14 ? 3
+                        : (first >> 3) == 30 ? 4
+                                             : 0;
   if (length == 0 || length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i) {
     if ((byte(i) >> 6) != 2) return 0;
   }
-  const bool overlong = (length == 2 && first < 0xc2) || (length == 3 && first == 0xe0 && byte(1) < 0xa0) ||
+  const bool overlong = (length == 2 && first < 0xc2) ||
+                        (length == 3 && first == 0xe0 && byte(1) < 0xa0) ||
                         (length == 4 && first == 0xf0 && byte(1) < 0x90);
   const bool surrogate = length == 3 && first == 0xed && byte(1) >= 0xa0;
   const bool beyond = length == 4 && (first > 0xf4 || (first == 0xf4 && byte(1) >= 0x90));
@@ -86,9 +91,11 @@ std::string printable(std::string_view text) {
 void error(const Error& error) {
   if (current.json) {
     clear_progress();
-    std::string out = fmt::format("{{\"error\":{{\"code\":{},\"kind\":{},\"message\":{}", to_int(error.code()),
-                                  json_string(printable(error.kind())), json_string(printable(error.what())));
-    if (!error.hint().empty()) out += fmt::format(",\"hint\":{}", json_string(printable(error.hint())));
+    std::string out =
+        fmt::format("{{\"error\":{{\"code\":{},\"kind\":{},\"message\":{}", to_int(error.code()),
+                    json_string(printable(error.kind())), json_string(printable(error.what())));
+    if (!error.hint().empty())
+      out += fmt::format(",\"hint\":{}", json_string(printable(error.hint())));
     write_all(out + "}}\n");
     return;
   }

@@ -9,16 +9,17 @@ namespace dcoord::log {
 
 /// How messages look and which are printed. Set once, by cli, before anything is logged.
 struct Settings {
-  int verbosity = 0;        ///< -v, -vv, -vvv; -1 for -q
-  bool json = false;        ///< errors as one JSON line
-  bool color = false;       ///< colour on stderr
-  bool rewrite = false;     ///< stderr is a terminal: a progress line may be rewritten in place
+  int verbosity = 0;     ///< -v, -vv, -vvv; -1 for -q
+  bool json = false;     ///< errors as one JSON line
+  bool color = false;    ///< colour on stderr
+  bool rewrite = false;  ///< stderr is a terminal: a progress line may be rewritten in place
 };
 void configure(const Settings& settings);
 const Settings& settings();
 
-/// The only writers to stderr. Each prints one line: `dcoord: error: ...`; control characters are escaped, so that
-/// a name that somebody chose cannot act on the terminal. A progress line that stands is cleared first.
+/// The only writers to stderr. Each prints one line: `dcoord: error: ...`; control characters are
+/// escaped, so that a name that somebody chose cannot act on the terminal. A progress line that
+/// stands is cleared first.
 void error(const Error& error);
 void warning(std::string_view message);
 void hint(std::string_view message);

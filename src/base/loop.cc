@@ -30,8 +30,8 @@ void Loop::turn() {
 }
 
 void Loop::resume_ready() {
-  // Those made ready by the ones resumed here wait for the next turn. A resumed one may destroy others: they
-  // unlink themselves.
+  // Those made ready by the ones resumed here wait for the next turn. A resumed one may destroy
+  // others: they unlink themselves.
   detail::WaiterList batch;
   while (!ready_.empty()) {
     auto* const w = ready_.head.next;

@@ -11,12 +11,13 @@ class Loop;
 
 namespace detail {
 
-/// Something a coroutine waits for; lives in its frame, so that destroying the frame takes it out of the loop.
+/// Something a coroutine waits for; lives in its frame, so that destroying the frame takes it out
+/// of the loop.
 struct Waiter {
   Waiter* prev = nullptr;
   Waiter* next = nullptr;
   std::coroutine_handle<> handle;
-  int fd = -1;  // -1: a timer or an event
+  int fd = -1;                  // -1: a timer or an event
   const void* event = nullptr;  // whose set() ends the wait
   short events = 0;
   TimePoint until = kNever;
@@ -54,8 +55,9 @@ struct WaiterList {
 
 }  // namespace detail
 
-/// One thread's poll loop: resumes coroutines when their descriptor is ready, their time has come or their event
-/// was set. Deadlines are looked at before descriptors, so that after a pause the first thing noticed is the time.
+/// One thread's poll loop: resumes coroutines when their descriptor is ready, their time has come
+/// or their event was set. Deadlines are looked at before descriptors, so that after a pause the
+/// first thing noticed is the time.
 class Loop {
  public:
   explicit Loop(Clock& clock) : clock_(clock) {}
@@ -65,7 +67,8 @@ class Loop {
   Clock& clock() { return clock_; }
   TimePoint now() { return clock_.now(); }
 
-  /// Awaits readiness of a descriptor: true when ready (or broken), false when `until` passed first.
+  /// Awaits readiness of a descriptor: true when ready (or broken), false when `until` passed
+  /// first.
   struct Ready : detail::Waiter {
     Ready(Loop& loop, int f, short e, TimePoint u) : loop_(loop) {
       fd = f;
@@ -88,7 +91,8 @@ class Loop {
   Ready sleep_until(TimePoint until) { return Ready(*this, -1, 0, until); }
   Ready sleep(Duration d) { return Ready(*this, -1, 0, add(now(), d)); }
 
-  /// Starts a coroutine; it runs until it first waits. The caller keeps the task alive for as long as it shall run.
+  /// Starts a coroutine; it runs until it first waits. The caller keeps the task alive for as long
+  /// as it shall run.
   template <class T>
   void start(Task<T>& task) {
     task.handle().resume();
@@ -114,8 +118,8 @@ class Loop {
   detail::WaiterList ready_;
 };
 
-/// A flag that coroutines wait for. set() wakes all that wait at that moment, or else the next one to wait; waking
-/// goes through the loop, so set() never runs other code.
+/// A flag that coroutines wait for. set() wakes all that wait at that moment, or else the next one
+/// to wait; waking goes through the loop, so set() never runs other code.
 class Event {
  public:
   explicit Event(Loop& loop) : loop_(loop) {}

@@ -28,8 +28,8 @@ Task<void> run_lane(Task<T> task, RaceLane<T>& lane, Event& finished) {
 }
 }  // namespace detail
 
-/// Runs both until the first is done, cancels the other, and returns the first one's result or throws what it threw.
-/// When both are done at the same turn, `a` counts.
+/// Runs both until the first is done, cancels the other, and returns the first one's result or
+/// throws what it threw. When both are done at the same turn, `a` counts.
 template <class A, class B>
 Task<std::variant<A, B>> race(Loop& loop, Task<A> a, Task<B> b) {
   Event finished(loop);

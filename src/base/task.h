@@ -7,11 +7,12 @@
 
 namespace dcoord {
 
-/// A coroutine that is started by whoever awaits it (or by Loop::start) and whose frame is owned by this object:
-/// destroying a Task that has not finished cancels it, with everything it was waiting for.
+/// A coroutine that is started by whoever awaits it (or by Loop::start) and whose frame is owned by
+/// this object: destroying a Task that has not finished cancels it, with everything it was waiting
+/// for.
 ///
-/// gcc 12 destroys some temporaries twice when they stand inside a co_await expression: give names to aggregates
-/// and lambdas before awaiting with them.
+/// gcc 12 destroys some temporaries twice when they stand inside a co_await expression: give names
+/// to aggregates and lambdas before awaiting with them.
 template <class T>
 class [[nodiscard]] Task;
 

@@ -29,8 +29,9 @@ class Context {
   std::vector<std::string> command() const;
   const hold::StartState& start() const { return start_; }
   Loop& loop() { return loop_; }
-  /// Before a process is forked that others hang on: starts the server of `local:`, which must not become its child,
-  /// and bounds one attempt to get an answer by `attempt`, so that several fit into a lease.
+  /// Before a process is forked that others hang on: starts the server of `local:`, which must not
+  /// become its child, and bounds one attempt to get an answer by `attempt`, so that several fit
+  /// into a lease.
   void prepare_to_hold(Duration attempt);
   /// Prints results on stdout in the chosen format.
   output::Printer& printer();

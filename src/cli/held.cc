@@ -19,8 +19,10 @@ bool is_plain(char c) {
 std::string percent_encode(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (is_plain(c)) out += c;
-    else out += fmt::format("%{:02x}", static_cast<unsigned char>(c));
+    if (is_plain(c))
+      out += c;
+    else
+      out += fmt::format("%{:02x}", static_cast<unsigned char>(c));
   }
   return out;
 }
@@ -34,7 +36,8 @@ int hex_value(char c) {
 std::string percent_decode(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
-    const bool escape = text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
+    const bool escape = text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 &&
+                        hex_value(text[i + 2]) >= 0;
     if (escape) {
       out += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
       i += 2;
@@ -68,7 +71,8 @@ HeldLocks HeldLocks::parse(std::string_view text) {
 }
 
 std::optional<std::string> HeldLocks::token_of(std::string_view name) const {
-  const auto found = std::find_if(locks_.rbegin(), locks_.rend(), [&](const auto& lock) { return lock.first == name; });
+  const auto found = std::find_if(locks_.rbegin(), locks_.rend(),
+                                  [&](const auto& lock) { return lock.first == name; });
   if (found == locks_.rend()) return std::nullopt;
   return found->second;
 }

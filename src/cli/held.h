@@ -8,8 +8,8 @@
 
 namespace dcoord::cli {
 
-/// DCOORD_HELD: the locks that the chain of dcoords around this process holds, name and token, innermost last. In
-/// the environment as `name=token name=token`, names percent-encoded.
+/// DCOORD_HELD: the locks that the chain of dcoords around this process holds, name and token,
+/// innermost last. In the environment as `name=token name=token`, names percent-encoded.
 class HeldLocks {
  public:
   static HeldLocks from_environment();
@@ -27,8 +27,8 @@ class HeldLocks {
 /// DCOORD_OWNER if a dcoord around this process made one, else a new one.
 std::string owner_id();
 
-/// The token for a request: that of --request-id, or a new one. An id in another form than a token stands for a
-/// token made from it, so the same id is the same request.
+/// The token for a request: that of --request-id, or a new one. An id in another form than a token
+/// stands for a token made from it, so the same id is the same request.
 std::string request_token(const std::string& request_id);
 
 }  // namespace dcoord::cli

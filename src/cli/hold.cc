@@ -13,7 +13,11 @@ namespace dcoord::cli {
 using namespace std::chrono_literals;
 
 LeaseKeeper::LeaseKeeper(Loop& loop, LeaseTimes times, TimePoint valid_end, Hooks hooks)
-    : loop_(loop), times_(times), valid_end_(valid_end), hooks_(std::move(hooks)), renew_now_(loop) {}
+    : loop_(loop),
+      times_(times),
+      valid_end_(valid_end),
+      hooks_(std::move(hooks)),
+      renew_now_(loop) {}
 
 void LeaseKeeper::start() {
   if (times_.renew_every == kForever) return;
@@ -36,8 +40,8 @@ Task<void> LeaseKeeper::renew_on() {
     co_await renew_now_.wait(next);
     std::optional<RenewResult> result;
     try {
-      // Until the command must be dead there is a chance; the session tries again and again by itself. Should the guard
-      // end the command meanwhile, this is why.
+      // Until the command must be dead there is a chance; the session tries again and again by
+      // itself. Should the guard end the command meanwhile, this is why.
       if (last_failure_.empty()) last_failure_ = "no answer from Redis";
       Task<RenewResult> renewal = hooks_.renew(valid_end_ - times_.margin);
       result.emplace(co_await renewal);
@@ -56,7 +60,8 @@ Task<void> LeaseKeeper::renew_on() {
     }
     if (result) {
       const bool revoked = std::get<primitives::LockLost>(*result).revoked;
-      hooks_.lost({revoked, revoked ? "it was taken away by an operator" : "the server no longer knows the lease"});
+      hooks_.lost({revoked, revoked ? "it was taken away by an operator"
+                                    : "the server no longer knows the lease"});
       co_return;
     }
     if (now >= valid_end_ - times_.margin) {
@@ -73,7 +78,8 @@ Task<void> LeaseKeeper::listen() {
   co_await loop_.sleep(1s);
   while (true) {
     // Shorter than any time-out on the way, so that a dead connection is noticed.
-    Task<bool> word = hooks_.revoked(add(loop_.now(), std::clamp<Duration>(times_.ttl / 3, 5s, 60s)));
+    Task<bool> word =
+        hooks_.revoked(add(loop_.now(), std::clamp<Duration>(times_.ttl / 3, 5s, 60s)));
     if (co_await word) renew_now_.set();
   }
 }
@@ -89,8 +95,9 @@ void LeaseKeeper::compare_clocks(Millis server_time, TimePoint now) {
   const Duration apart = ours > theirs ? ours - theirs : theirs - ours;
   if (warned_of_clocks_ || apart <= std::max<Duration>(100ms, ours / 100)) return;
   warned_of_clocks_ = true;
-  log::warning(fmt::format("the server's clock went {} {} than ours within {}: leases may end early or late",
-                           format_age(apart), theirs > ours ? "further" : "less far", format_age(ours)));
+  log::warning(
+      fmt::format("the server's clock went {} {} than ours within {}: leases may end early or late",
+                  format_age(apart), theirs > ours ? "further" : "less far", format_age(ours)));
 }
 
 }  // namespace dcoord::cli

@@ -19,15 +19,16 @@ struct LossReason {
   std::string text;  ///< "its lease ended", "Redis did not answer in time: ..."
 };
 
-/// Keeps a lease alive while something is held: renews it, hears of its revocation, and tells the holder each new end.
-/// Knows nothing of processes.
+/// Keeps a lease alive while something is held: renews it, hears of its revocation, and tells the
+/// holder each new end. Knows nothing of processes.
 class LeaseKeeper {
  public:
   using RenewResult = std::variant<primitives::LockRenewed, primitives::LockLost>;
   struct Hooks {
     /// Renews once, trying until the given moment.
     std::function<Task<RenewResult>(TimePoint until)> renew;
-    /// Waits for word that the lease was taken away; true when so, false to be asked again. May be null.
+    /// Waits for word that the lease was taken away; true when so, false to be asked again. May be
+    /// null.
     std::function<Task<bool>(TimePoint until)> revoked;
     /// The lease's end moved to; false: the holder is ending, no more renewals are wanted.
     std::function<bool(TimePoint valid_end)> extended;
@@ -41,7 +42,8 @@ class LeaseKeeper {
   void start();
   /// No more renewals.
   void stop();
-  /// Why the last attempts to renew failed, if they did: the guard may end the command before lost() is called.
+  /// Why the last attempts to renew failed, if they did: the guard may end the command before
+  /// lost() is called.
   const std::string& last_failure() const { return last_failure_; }
 
  private:

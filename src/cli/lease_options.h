@@ -17,8 +17,8 @@ struct LeaseOptions {
   void declare(OptionSet& options);
 };
 
-/// The times that follow from them. Two attempts to renew fit before TERM, and KILL lands `margin` before the
-/// lease's end.
+/// The times that follow from them. Two attempts to renew fit before TERM, and KILL lands `margin`
+/// before the lease's end.
 struct LeaseTimes {
   Duration ttl;
   Duration renew_every;  ///< kForever: never
@@ -29,8 +29,8 @@ struct LeaseTimes {
 
 inline constexpr Duration kShortestTtl = std::chrono::seconds(1);
 
-/// Throws Error (64) for a TTL under a second or without end, and for a --renew-every or --kill-after that does not
-/// fit into it, naming the TTL that would do.
+/// Throws Error (64) for a TTL under a second or without end, and for a --renew-every or
+/// --kill-after that does not fit into it, naming the TTL that would do.
 LeaseTimes lease_times(const LeaseOptions& options);
 
 /// Throws Error (64) unless `ttl` is from a second to a year; `flag` names it.

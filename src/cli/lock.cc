@@ -23,9 +23,11 @@ std::string held_token(const std::string& name, const std::string& given) {
   if (const auto held = HeldLocks::from_environment().token_of(name)) return *held;
   const char* env_name = std::getenv("DCOORD_LOCK_NAME");
   const char* env_token = std::getenv("DCOORD_TOKEN");
-  if (env_name != nullptr && env_token != nullptr && env_name == name && *env_token != '\0') return env_token;
-  throw usage_error(fmt::format("no token for lock '{}'", name),
-                    "give --token, or run this where `lock acquire` or `lock run` left DCOORD_TOKEN");
+  if (env_name != nullptr && env_token != nullptr && env_name == name && *env_token != '\0')
+    return env_token;
+  throw usage_error(
+      fmt::format("no token for lock '{}'", name),
+      "give --token, or run this where `lock acquire` or `lock run` left DCOORD_TOKEN");
 }
 
 Verb renew_verb() {
@@ -41,9 +43,13 @@ Verb renew_verb() {
   verb.examples = {"dcoord lock renew deploy -t 5m"};
   verb.declare = [o](OptionSet& set) {
     set.positional("NAME", "lock", o->name, "name of the lock");
-    set.text("--token", "TOKEN", o->token, "the hold's token, instead of the one in the environment").from_environment = false;
+    set.text("--token", "TOKEN", o->token,
+             "the hold's token, instead of the one in the environment")
+        .from_environment = false;
     set.duration("-t,--ttl", o->ttl, "length of the lease from now on; never lowers its end");
-    set.text("--request-id", "ID", o->request_id, "accepted everywhere; renewing again is always safe").from_environment = false;
+    set.text("--request-id", "ID", o->request_id,
+             "accepted everywhere; renewing again is always safe")
+        .from_environment = false;
   };
   verb.run = [o](Context& context) {
     check_name(o->name, "lock name");
@@ -53,7 +59,8 @@ Verb renew_verb() {
     Lock lock(context.loop(), context.scripts(), keys, o->name);
     const auto result = context.loop().run(lock.renew(token, o->ttl, context.patience()));
     if (const auto* renewed = std::get_if<LockRenewed>(&result)) {
-      const auto left = std::chrono::duration_cast<Millis>(renewed->valid_end - context.loop().now()).count();
+      const auto left =
+          std::chrono::duration_cast<Millis>(renewed->valid_end - context.loop().now()).count();
       if (context.config().format == Config::Format::json) {
         output::Record record;
         record.add("name", o->name).add("lease_ms", left);
@@ -63,8 +70,9 @@ Verb renew_verb() {
     }
     const bool revoked = std::get<LockLost>(result).revoked;
     throw Error(ExitCode::no, revoked ? "revoked" : "not_held",
-                revoked ? fmt::format("the hold of lock '{}' was taken away by an operator", o->name)
-                        : fmt::format("this token does not hold lock '{}' (any more)", o->name));
+                revoked
+                    ? fmt::format("the hold of lock '{}' was taken away by an operator", o->name)
+                    : fmt::format("this token does not hold lock '{}' (any more)", o->name));
   };
   return verb;
 }
@@ -72,26 +80,33 @@ Verb renew_verb() {
 /// Takes the hold with that id (or of that owner) away from its holder.
 int release_by_force(Context& context, Lock& lock, const std::string& holder) {
   if (holder.size() < 8) {
-    throw usage_error("--force needs --holder ID, of 8 characters at least",
-                      fmt::format("`dcoord lock show {}` lists who holds it and their ids", lock.name()));
+    throw usage_error(
+        "--force needs --holder ID, of 8 characters at least",
+        fmt::format("`dcoord lock show {}` lists who holds it and their ids", lock.name()));
   }
   const LockView view = context.loop().run(lock.show(0, context.patience()));
   std::vector<const LockParty*> found;
   for (const auto& party : view.holders) {
     const bool live = party.lease_left > Millis(0);
-    if (live && (party.token.starts_with(holder) || party.who.owner == holder)) found.push_back(&party);
+    if (live && (party.token.starts_with(holder) || party.who.owner == holder))
+      found.push_back(&party);
   }
   if (found.size() > 1) {
-    throw usage_error(fmt::format("'{}' means {} holds of lock '{}'", holder, found.size(), lock.name()),
-                      "give more of the id");
+    throw usage_error(
+        fmt::format("'{}' means {} holds of lock '{}'", holder, found.size(), lock.name()),
+        "give more of the id");
   }
-  const auto left = found.empty() ? std::nullopt : context.loop().run(lock.revoke(found[0]->token, context.patience()));
+  const auto left = found.empty()
+                        ? std::nullopt
+                        : context.loop().run(lock.revoke(found[0]->token, context.patience()));
   if (!left) {
-    throw Error(ExitCode::no, "not_held", fmt::format("no holder of lock '{}' has the id '{}'", lock.name(), holder),
+    throw Error(ExitCode::no, "not_held",
+                fmt::format("no holder of lock '{}' has the id '{}'", lock.name(), holder),
                 fmt::format("`dcoord lock show {}` lists who holds it", lock.name()));
   }
-  log::note(0, fmt::format("told {} to stop; lock '{}' is free when it has, in {} at the latest",
-                           describe_holder(found[0]->who, std::nullopt), lock.name(), format_age(*left)));
+  log::note(
+      0, fmt::format("told {} to stop; lock '{}' is free when it has, in {} at the latest",
+                     describe_holder(found[0]->who, std::nullopt), lock.name(), format_age(*left)));
   return to_int(ExitCode::ok);
 }
 
@@ -105,13 +120,21 @@ Verb release_verb() {
   verb.name = "release";
   verb.summary = "release what `lock acquire` took, or take it from another holder";
   verb.usage = "NAME [--token TOKEN | --force --holder ID]";
-  verb.examples = {"dcoord lock release deploy", "dcoord lock release deploy --force --holder 3fa9c1d20b77"};
+  verb.examples = {"dcoord lock release deploy",
+                   "dcoord lock release deploy --force --holder 3fa9c1d20b77"};
   verb.declare = [o](OptionSet& set) {
     set.positional("NAME", "lock", o->name, "name of the lock");
-    set.text("--token", "TOKEN", o->token, "the hold's token, instead of the one in the environment").from_environment = false;
-    set.flag("--force", o->force, "take it from the holder that --holder names: its command is stopped first").from_environment = false;
-    set.text("--holder", "ID", o->holder, "with --force: the id that `lock show` lists").from_environment = false;
-    set.text("--request-id", "ID", o->request_id, "accepted everywhere; releasing again is always safe").from_environment = false;
+    set.text("--token", "TOKEN", o->token,
+             "the hold's token, instead of the one in the environment")
+        .from_environment = false;
+    set.flag("--force", o->force,
+             "take it from the holder that --holder names: its command is stopped first")
+        .from_environment = false;
+    set.text("--holder", "ID", o->holder, "with --force: the id that `lock show` lists")
+        .from_environment = false;
+    set.text("--request-id", "ID", o->request_id,
+             "accepted everywhere; releasing again is always safe")
+        .from_environment = false;
   };
   verb.run = [o](Context& context) {
     check_name(o->name, "lock name");
@@ -124,9 +147,11 @@ Verb release_verb() {
     }
     const std::string token = held_token(o->name, o->token);
     Lock lock(context.loop(), context.scripts(), keys, o->name);
-    const LockReleased released = context.loop().run(lock.release(token, Duration::zero(), false, context.patience()));
+    const LockReleased released =
+        context.loop().run(lock.release(token, Duration::zero(), false, context.patience()));
     if (released.what == LockReleased::What::gone) {
-      throw Error(ExitCode::no, "not_held", fmt::format("this token does not hold lock '{}' (any more)", o->name));
+      throw Error(ExitCode::no, "not_held",
+                  fmt::format("this token does not hold lock '{}' (any more)", o->name));
     }
     if (context.config().format == Config::Format::json) {
       output::Record record;
@@ -147,7 +172,9 @@ Verb show_verb() {
   verb.summary = "who holds a lock and who waits; exit 0 held, 1 free or stale";
   verb.usage = "NAME";
   verb.examples = {"dcoord lock show deploy", "dcoord lock show deploy --json"};
-  verb.declare = [name](OptionSet& set) { set.positional("NAME", "lock", *name, "name of the lock"); };
+  verb.declare = [name](OptionSet& set) {
+    set.positional("NAME", "lock", *name, "name of the lock");
+  };
   verb.run = [name](Context& context) {
     check_name(*name, "lock name");
     const Keys keys(context.config().key_namespace);
@@ -166,12 +193,15 @@ Verb forget_verb() {
   auto o = std::make_shared<Options>();
   Verb verb;
   verb.name = "forget";
-  verb.summary = "remove what is stored of a lock that nobody holds: a mistyped name, old statistics";
+  verb.summary =
+      "remove what is stored of a lock that nobody holds: a mistyped name, old statistics";
   verb.usage = "NAME";
   verb.examples = {"dcoord lock forget depoly"};
   verb.declare = [o](OptionSet& set) {
     set.positional("NAME", "lock", o->name, "name of the lock");
-    set.text("--request-id", "ID", o->request_id, "accepted everywhere; forgetting again is always safe").from_environment = false;
+    set.text("--request-id", "ID", o->request_id,
+             "accepted everywhere; forgetting again is always safe")
+        .from_environment = false;
   };
   verb.run = [o](Context& context) {
     check_name(o->name, "lock name");
@@ -181,10 +211,12 @@ Verb forget_verb() {
     using What = Lock::Forgotten::What;
     if (result.what == What::held) {
       throw Error(ExitCode::refused, "lock_held",
-                  fmt::format("lock '{}' is held by {}", o->name, describe_holder(result.holder, std::nullopt)));
+                  fmt::format("lock '{}' is held by {}", o->name,
+                              describe_holder(result.holder, std::nullopt)));
     }
     if (result.what == What::waited) {
-      throw Error(ExitCode::refused, "lock_waited", fmt::format("somebody waits for lock '{}'", o->name));
+      throw Error(ExitCode::refused, "lock_waited",
+                  fmt::format("somebody waits for lock '{}'", o->name));
     }
     return to_int(result.what == What::forgotten ? ExitCode::ok : ExitCode::no);
   };
@@ -197,9 +229,11 @@ Noun lock_noun() {
   Noun noun;
   noun.name = "lock";
   noun.summary = "run a command while holding a lock";
-  noun.examples = {"dcoord lock run backup -- ./backup.sh", "dcoord lock run deploy -w 10m -- make deploy",
+  noun.examples = {"dcoord lock run backup -- ./backup.sh",
+                   "dcoord lock run deploy -w 10m -- make deploy",
                    "eval \"$(dcoord lock acquire migrate --bind-pid $$)\""};
-  noun.verbs = {lock_run_verb(), lock_acquire_verb(), renew_verb(), release_verb(), show_verb(), forget_verb()};
+  noun.verbs = {lock_run_verb(), lock_acquire_verb(), renew_verb(),
+                release_verb(),  show_verb(),         forget_verb()};
   return noun;
 }
 

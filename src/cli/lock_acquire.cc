@@ -48,13 +48,17 @@ output::Acquired describe(const LockRequest& request, const std::string& name,
   return a;
 }
 
-/// Renews in the background for as long as a process lives. Made before the lock is asked for, so that a process that
-/// is not there is told at once; its loop is only run in the background.
+/// Renews in the background for as long as a process lives. Made before the lock is asked for, so
+/// that a process that is not there is told at once; its loop is only run in the background.
 class Binding {
  public:
   Binding(Context& context, const AcquireOptions& o)
-      : context_(context), o_(o), bound_(loop_, static_cast<pid_t>(*o.bind_pid)), signal_(hold::signal_number(o.lost_signal)) {
-    if (signal_ == 0) throw usage_error(fmt::format("--on-lost-signal: there is no signal '{}'", o.lost_signal));
+      : context_(context),
+        o_(o),
+        bound_(loop_, static_cast<pid_t>(*o.bind_pid)),
+        signal_(hold::signal_number(o.lost_signal)) {
+    if (signal_ == 0)
+      throw usage_error(fmt::format("--on-lost-signal: there is no signal '{}'", o.lost_signal));
     LeaseOptions lease;
     lease.ttl = o.ttl;
     times_ = lease_times(lease);
@@ -65,7 +69,9 @@ class Binding {
   /// Returns in the foreground only.
   void start(const LockRequest& request, const LockGranted& granted) {
     const int keep[] = {bound_.descriptor()};
-    const bool foreground = hold::detach(std::span<const int>(keep, bound_.descriptor() < 0 ? 0 : 1), context_.start()) > 0;
+    const bool foreground =
+        hold::detach(std::span<const int>(keep, bound_.descriptor() < 0 ? 0 : 1),
+                     context_.start()) > 0;
     if (foreground) return;
     try {
       loop_.run(keep_until_ended(request, granted));
@@ -88,7 +94,9 @@ class Binding {
     hooks.renew = [&](TimePoint until) {
       return lock.renew(request.token, o_.ttl, redis::Patience{until, kNever});
     };
-    hooks.revoked = [&](TimePoint until) { return heard_revoked(*listener, lock.mailbox(request.token), until); };
+    hooks.revoked = [&](TimePoint until) {
+      return heard_revoked(*listener, lock.mailbox(request.token), until);
+    };
     hooks.extended = [](TimePoint) { return true; };
     hooks.lost = [&](const LossReason&) { lost.set(); };
     LeaseKeeper keeper(loop_, times_, granted.valid_end, std::move(hooks));
@@ -109,7 +117,8 @@ class Binding {
     co_await lock.release(request.token, Duration::zero(), false, patience);
   }
 
-  static Task<bool> heard_revoked(redis::ScriptRunner& listener, std::string mailbox, TimePoint until) {
+  static Task<bool> heard_revoked(redis::ScriptRunner& listener, std::string mailbox,
+                                  TimePoint until) {
     Task<std::optional<std::string>> waiting = listener.wait_message(std::move(mailbox), until);
     const auto message = co_await waiting;
     co_return message == "revoked";
@@ -125,19 +134,22 @@ class Binding {
 };
 
 /// Asks, and leaves the line when a signal asks this process to end; then the signal's number.
-Task<std::variant<LockAnswer, int>> ask_or_leave(Context& context, Lock& lock, const AcquireOptions& o,
-                                                 LockRequest request, hold::Interrupts& interrupts) {
+Task<std::variant<LockAnswer, int>> ask_or_leave(Context& context, Lock& lock,
+                                                 const AcquireOptions& o, LockRequest request,
+                                                 hold::Interrupts& interrupts) {
   Task<LockAnswer> taking = take_lock(context, lock, o.lock, request);
   Task<int> interrupted = interrupts.next();
-  Task<std::variant<LockAnswer, int>> both = race(context.loop(), std::move(taking), std::move(interrupted));
+  Task<std::variant<LockAnswer, int>> both =
+      race(context.loop(), std::move(taking), std::move(interrupted));
   auto outcome = co_await both;
   if (outcome.index() == 1) {
     const redis::Patience patience{add(context.loop().now(), std::chrono::seconds(2)), kNever};
     try {
       co_await lock.release(request.token, Duration::zero(), false, patience);
     } catch (const Error& error) {
-      log::warning(fmt::format("could not leave the line of lock '{}' ({}): the place is lost after 25s", lock.name(),
-                               error.what()));
+      log::warning(
+          fmt::format("could not leave the line of lock '{}' ({}): the place is lost after 25s",
+                      lock.name(), error.what()));
     }
   }
   co_return outcome;
@@ -158,14 +170,16 @@ int acquire(Context& context, const AcquireOptions& o) {
   const TimePoint asked = context.loop().now();
   const auto outcome = context.loop().run(ask_or_leave(context, lock, o, request, interrupts));
   if (const int* signal = std::get_if<int>(&outcome)) {
-    if (context.config().format == Config::Format::table) output::write_out(fmt::format("(exit {})\n", 128 + *signal));
+    if (context.config().format == Config::Format::table)
+      output::write_out(fmt::format("(exit {})\n", 128 + *signal));
     std::fflush(stdout);
     hold::die_of_signal(*signal);
   }
   const LockAnswer& answer = std::get<LockAnswer>(outcome);
   const auto* granted = std::get_if<LockGranted>(&answer);
   if (granted == nullptr) {
-    throw lock_refusal(lock.name(), answer, context.loop().now() - asked, static_cast<int>(o.conflict_code), o.lock);
+    throw lock_refusal(lock.name(), answer, context.loop().now() - asked,
+                       static_cast<int>(o.conflict_code), o.lock);
   }
   if (binding) binding->start(request, *granted);
   context.printer().print(describe(request, lock.name(), *granted, context.loop().now()));
@@ -181,15 +195,19 @@ Verb lock_acquire_verb() {
   verb.summary = "take a lock for a script, as assignments for eval";
   verb.usage = "NAME [OPTIONS]";
   verb.examples = {"eval \"$(dcoord lock acquire migrate --bind-pid $$)\"",
-                   "eval \"$(dcoord lock acquire deploy -w 10m -t 5m)\" && make deploy; dcoord lock release deploy"};
+                   "eval \"$(dcoord lock acquire deploy -w 10m -t 5m)\" && make deploy; dcoord "
+                   "lock release deploy"};
   verb.for_eval = true;
   verb.declare = [o](OptionSet& set) {
     o->lock.declare(set);
-    set.duration("-t,--ttl", o->ttl, "length of the lease; renew it with `lock renew` or --bind-pid");
-    set.integer("-E,--conflict-exit-code", "N", o->conflict_code, 1, 255, "exit code when the lock could not be had");
+    set.duration("-t,--ttl", o->ttl,
+                 "length of the lease; renew it with `lock renew` or --bind-pid");
+    set.integer("-E,--conflict-exit-code", "N", o->conflict_code, 1, 255,
+                "exit code when the lock could not be had");
     set.integer("--bind-pid", "PID", o->bind_pid, 1, 1LL << 30,
                 "renew in the background until that process ends, then release");
-    set.text("--on-lost-signal", "SIG", o->lost_signal, "with --bind-pid: sent to that process when the lease is lost");
+    set.text("--on-lost-signal", "SIG", o->lost_signal,
+             "with --bind-pid: sent to that process when the lease is lost");
   };
   verb.run = [o](Context& context) { return acquire(context, *o); };
   return verb;

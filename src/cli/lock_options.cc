@@ -32,13 +32,15 @@ std::vector<std::string> split_pool(const std::string& pool) {
   if (std::set<std::string>(names.begin(), names.end()).size() != names.size()) {
     throw usage_error(fmt::format("--pool names a resource twice: {}", pool));
   }
-  if (static_cast<long long>(names.size()) > kMostSlots) throw usage_error("--pool names more than 1000 resources");
+  if (static_cast<long long>(names.size()) > kMostSlots)
+    throw usage_error("--pool names more than 1000 resources");
   return names;
 }
 
 std::string limit_text(int limit, const std::vector<std::string>& pool) {
   if (limit == 0) return "no slots";
-  return pool.empty() ? fmt::format("--slots {}", limit) : fmt::format("--pool {}", fmt::join(pool, ","));
+  return pool.empty() ? fmt::format("--slots {}", limit)
+                      : fmt::format("--pool {}", fmt::join(pool, ","));
 }
 
 }  // namespace
@@ -46,16 +48,20 @@ std::string limit_text(int limit, const std::vector<std::string>& pool) {
 void LockOptions::declare(OptionSet& o) {
   o.positional("NAME", "lock", name, "name of the lock");
   o.flag("-s,--shared", shared, "read lock: shared with other readers, against writers");
-  o.integer("--slots", "N", slots, 1, kMostSlots, "up to N may hold at once; each is told its DCOORD_SLOT");
-  o.text("--pool", "A,B,...", pool, "one slot for each named resource; each holder is told its DCOORD_RESOURCE");
+  o.integer("--slots", "N", slots, 1, kMostSlots,
+            "up to N may hold at once; each is told its DCOORD_SLOT");
+  o.text("--pool", "A,B,...", pool,
+         "one slot for each named resource; each holder is told its DCOORD_RESOURCE");
   o.flag("--resize", resize, "take the new --slots or --pool though others hold or wait");
   o.flag("--reentrant", reentrant, "nest in a hold of this lock by the command around this one");
   o.flag("-n,--nonblock", nonblock, "do not wait: exit 75 at once if the lock is held");
   o.duration("-w,--wait", wait, "wait at most so long, then exit 75; without it, for ever");
-  o.duration("--retry-delay", retry_delay, "with --max-retries: the time that one retry stands for; 100ms").value_name =
-      "DUR";
-  o.integer("--max-retries", "N", max_retries, 0, 1000000000,
-            "give up after N times the retry delay (waiting itself is by message, not by retrying)");
+  o.duration("--retry-delay", retry_delay,
+             "with --max-retries: the time that one retry stands for; 100ms")
+      .value_name = "DUR";
+  o.integer(
+      "--max-retries", "N", max_retries, 0, 1000000000,
+      "give up after N times the retry delay (waiting itself is by message, not by retrying)");
   o.text("--label", "TEXT", label, "shown to others instead of the command");
   o.text("--request-id", "ID", request_id,
          "identity of this request: run again with the same one, an unknown outcome is resolved")
@@ -64,9 +70,12 @@ void LockOptions::declare(OptionSet& o) {
 
 LockRequest LockOptions::request(Duration ttl, std::string command) const {
   check_name(name, "lock name");
-  if (slots && !pool.empty()) throw usage_error("--slots and --pool contradict each other: a pool has its own number");
-  if (shared && (slots || !pool.empty())) throw usage_error("--shared and --slots contradict each other");
-  if (nonblock && wait && *wait > Duration::zero()) throw usage_error("-n and -w contradict each other");
+  if (slots && !pool.empty())
+    throw usage_error("--slots and --pool contradict each other: a pool has its own number");
+  if (shared && (slots || !pool.empty()))
+    throw usage_error("--shared and --slots contradict each other");
+  if (nonblock && wait && *wait > Duration::zero())
+    throw usage_error("-n and -w contradict each other");
   LockRequest r;
   r.token = request_token(request_id);
   r.mode = shared ? LockMode::shared : LockMode::exclusive;
@@ -104,42 +113,54 @@ std::string describe_holder(const Holder& holder, std::optional<Duration> held_f
   return text;
 }
 
-Error lock_refusal(const std::string& name, const LockAnswer& answer, Duration waited, int conflict_code,
-                   const LockOptions& options) {
+Error lock_refusal(const std::string& name, const LockAnswer& answer, Duration waited,
+                   int conflict_code, const LockOptions& options) {
   const auto conflict = static_cast<ExitCode>(conflict_code);
   if (const auto* held = std::get_if<LockHeld>(&answer)) {
-    return Error(conflict, "lock_held", fmt::format("lock '{}' is held by {}", name, describe_holder(held->holder, held->held_for)));
+    return Error(conflict, "lock_held",
+                 fmt::format("lock '{}' is held by {}", name,
+                             describe_holder(held->holder, held->held_for)));
   }
   if (const auto* waiting = std::get_if<LockWaiting>(&answer)) {
-    return Error(conflict, "lock_held",
-                 fmt::format("gave up on lock '{}' after {}: held by {}, place {} of {} in line", name,
-                             format_age(waited), describe_holder(waiting->holder, waiting->held_for),
-                             waiting->place + 1, waiting->in_line));
+    return Error(
+        conflict, "lock_held",
+        fmt::format("gave up on lock '{}' after {}: held by {}, place {} of {} in line", name,
+                    format_age(waited), describe_holder(waiting->holder, waiting->held_for),
+                    waiting->place + 1, waiting->in_line));
   }
   const auto& refused = std::get<LockRefused>(answer);
   switch (refused.why) {
     case LockRefused::Why::nested:
-      return Error(ExitCode::usage, "nested",
-                   fmt::format("lock '{}' is held already by the command around this one: waiting would never end", name),
-                   "add --reentrant to hold it a second time, inside the first");
+      return Error(
+          ExitCode::usage, "nested",
+          fmt::format(
+              "lock '{}' is held already by the command around this one: waiting would never end",
+              name),
+          "add --reentrant to hold it a second time, inside the first");
     case LockRefused::Why::upgrading:
-      return Error(conflict, "upgrading",
-                   fmt::format("lock '{}': {} already waits to turn its shared hold into an exclusive one", name,
-                               describe_holder(refused.holder, std::nullopt)),
-                   "two that wait for each other would wait for ever: release the shared hold first");
+      return Error(
+          conflict, "upgrading",
+          fmt::format("lock '{}': {} already waits to turn its shared hold into an exclusive one",
+                      name, describe_holder(refused.holder, std::nullopt)),
+          "two that wait for each other would wait for ever: release the shared hold first");
     case LockRefused::Why::revoked:
-      return Error(ExitCode::lost, "revoked", fmt::format("the hold of lock '{}' was taken away by an operator", name));
+      return Error(ExitCode::lost, "revoked",
+                   fmt::format("the hold of lock '{}' was taken away by an operator", name));
     case LockRefused::Why::gone:
-      return Error(ExitCode::lost, "gone", fmt::format("this request for lock '{}' was given up or released before", name),
+      return Error(ExitCode::lost, "gone",
+                   fmt::format("this request for lock '{}' was given up or released before", name),
                    options.request_id.empty() ? "" : "use a new --request-id for a new request");
     case LockRefused::Why::limit:
-      return Error(ExitCode::data, "limit",
-                   fmt::format("lock '{}' is in use with {}, not with {}", name, limit_text(refused.limit, refused.pool),
-                               options.pool.empty() ? options.slots ? fmt::format("--slots {}", *options.slots) : "no slots"
-                                                    : "--pool " + options.pool),
-                   refused.limit > 0 && (options.slots || !options.pool.empty())
-                       ? "add --resize to change it while others hold or wait"
-                       : "wait until nobody holds or waits, or use another name");
+      return Error(
+          ExitCode::data, "limit",
+          fmt::format("lock '{}' is in use with {}, not with {}", name,
+                      limit_text(refused.limit, refused.pool),
+                      options.pool.empty()
+                          ? options.slots ? fmt::format("--slots {}", *options.slots) : "no slots"
+                          : "--pool " + options.pool),
+          refused.limit > 0 && (options.slots || !options.pool.empty())
+              ? "add --resize to change it while others hold or wait"
+              : "wait until nobody holds or waits, or use another name");
   }
   return internal_error("unknown refusal");
 }
@@ -149,7 +170,8 @@ std::string resource_of(const LockRequest& request, int slot) {
   return slot >= 0 && i < request.pool.size() ? request.pool[i] : "";
 }
 
-Task<LockAnswer> take_lock(Context& context, Lock& lock, const LockOptions& options, LockRequest request) {
+Task<LockAnswer> take_lock(Context& context, Lock& lock, const LockOptions& options,
+                           LockRequest request) {
   const Duration patience = options.patience();
   if (patience == Duration::zero()) {
     Task<LockAnswer> asking = lock.ask(std::move(request), false, "", context.patience());
@@ -157,14 +179,17 @@ Task<LockAnswer> take_lock(Context& context, Lock& lock, const LockOptions& opti
   }
   Loop& loop = context.loop();
   const TimePoint until = add(loop.now(), patience);
-  // Whoever is not in line yet is told soon that Redis cannot be had: cron and CI rather fail than hang.
+  // Whoever is not in line yet is told soon that Redis cannot be had: cron and CI rather fail than
+  // hang.
   const Config& config = context.config();
   redis::Patience first = context.patience(config.connect_timeout + config.command_timeout);
   first.until = std::min(first.until, until);
   first.connect_until = std::min(first.connect_until, until);
   WaitingLine line(loop, context.config(), fmt::format("lock '{}'", lock.name()));
   const std::string token = request.token;
-  std::function<void(const LockWaiting&)> on_wait = [&line](const LockWaiting& waiting) { line.update(waiting); };
+  std::function<void(const LockWaiting&)> on_wait = [&line](const LockWaiting& waiting) {
+    line.update(waiting);
+  };
   Task<LockAnswer> acquiring = lock.acquire(std::move(request), until, first, std::move(on_wait));
   LockAnswer answer = co_await acquiring;
   if (!std::holds_alternative<LockWaiting>(answer)) co_return answer;
@@ -176,9 +201,11 @@ Task<LockAnswer> take_lock(Context& context, Lock& lock, const LockOptions& opti
     failure = error.what();
   }
   if (!failure.empty()) {
-    throw Error(ExitCode::unknown, "unknown",
-                fmt::format("gave up on lock '{}', but could not leave its line: {}", lock.name(), failure),
-                fmt::format("run it again with --request-id {}, or leave it: the place is lost after 25s", token));
+    throw Error(
+        ExitCode::unknown, "unknown",
+        fmt::format("gave up on lock '{}', but could not leave its line: {}", lock.name(), failure),
+        fmt::format("run it again with --request-id {}, or leave it: the place is lost after 25s",
+                    token));
   }
   co_return answer;
 }

@@ -28,23 +28,26 @@ struct LockOptions {
   std::string request_id;
 
   void declare(OptionSet& options);
-  /// Checks what fits together and makes the request; `command` is shown to others. Throws Error (64).
+  /// Checks what fits together and makes the request; `command` is shown to others. Throws Error
+  /// (64).
   primitives::LockRequest request(Duration ttl, std::string command) const;
   /// How long to wait in line: zero is not at all.
   Duration patience() const;
 };
 
-/// A lock that could not be had, as an error with a message for people: 75 (or `conflict_code`), 65, 64, 79.
-Error lock_refusal(const std::string& name, const primitives::LockAnswer& answer, Duration waited, int conflict_code,
-                   const LockOptions& options);
+/// A lock that could not be had, as an error with a message for people: 75 (or `conflict_code`),
+/// 65, 64, 79.
+Error lock_refusal(const std::string& name, const primitives::LockAnswer& answer, Duration waited,
+                   int conflict_code, const LockOptions& options);
 
 /// Who holds, for messages: "ci7:4242 (./backup.sh) for 3m12s".
 std::string describe_holder(const primitives::Holder& holder, std::optional<Duration> held_for);
 
-/// Asks for the lock, waiting as the options say, with the line for those who watch. When it was not granted, the
-/// request has left the line again; when that could not be confirmed, throws Error (74).
-Task<primitives::LockAnswer> take_lock(Context& context, primitives::Lock& lock, const LockOptions& options,
-                                       primitives::LockRequest request);
+/// Asks for the lock, waiting as the options say, with the line for those who watch. When it was
+/// not granted, the request has left the line again; when that could not be confirmed, throws Error
+/// (74).
+Task<primitives::LockAnswer> take_lock(Context& context, primitives::Lock& lock,
+                                       const LockOptions& options, primitives::LockRequest request);
 
 /// The name of the slot that was granted, "" without a pool.
 std::string resource_of(const primitives::LockRequest& request, int slot);

@@ -44,8 +44,9 @@ struct Finish {
 };
 
 /// What a nested dcoord needs to connect, and nobody else needs to see.
-const std::vector<std::string> kSecretVariables = {"DCOORD_PASSWORD", "DCOORD_PASS",   "DCOORD_PASS_FILE", "DCOORD_URL",
-                                                   "REDISCLI_AUTH",   "VALKEYCLI_AUTH", "REDIS_URL"};
+const std::vector<std::string> kSecretVariables = {
+    "DCOORD_PASSWORD", "DCOORD_PASS",    "DCOORD_PASS_FILE", "DCOORD_URL",
+    "REDISCLI_AUTH",   "VALKEYCLI_AUTH", "REDIS_URL"};
 
 std::string shown_command(const std::vector<std::string>& argv) {
   std::string text;
@@ -72,7 +73,8 @@ class LockRun {
     try {
       Task<LockAnswer> taking = take_lock(context_, lock_, o_.lock, request_);
       Task<int> interrupted = supervisor_.interrupted();
-      Task<std::variant<LockAnswer, int>> both = race(loop(), std::move(taking), std::move(interrupted));
+      Task<std::variant<LockAnswer, int>> both =
+          race(loop(), std::move(taking), std::move(interrupted));
       outcome.emplace(co_await both);
     } catch (const Error& error) {
       failure.emplace(error);
@@ -105,12 +107,14 @@ class LockRun {
   }
 
   Task<Finish> leave_line(int signal) {
-    const redis::Patience patience{add(loop().now(), std::min<Duration>(2s, context_.config().command_timeout)), kNever};
+    const redis::Patience patience{
+        add(loop().now(), std::min<Duration>(2s, context_.config().command_timeout)), kNever};
     try {
       co_await lock_.release(request_.token, Duration::zero(), false, patience);
     } catch (const Error& error) {
-      log::warning(fmt::format("could not leave the line of lock '{}' ({}): the place is lost after 25s", lock_.name(),
-                               error.what()));
+      log::warning(
+          fmt::format("could not leave the line of lock '{}' ({}): the place is lost after 25s",
+                      lock_.name(), error.what()));
     }
     tell_status("interrupted", 128 + signal);
     co_return Finish{0, signal};
@@ -131,7 +135,8 @@ class LockRun {
     log::warning(fmt::format("running without lock '{}': {}", lock_.name(), error.what()));
     hold::Command command = make_command();
     command.env = {{"DCOORD_UNPROTECTED", "1"}};
-    for (const char* name : {"DCOORD_LOCK_NAME", "DCOORD_TOKEN", "DCOORD_FENCE"}) command.unset.push_back(name);
+    for (const char* name : {"DCOORD_LOCK_NAME", "DCOORD_TOKEN", "DCOORD_FENCE"})
+      command.unset.push_back(name);
     Task<hold::Outcome> running = supervisor_.run(std::move(command), hold_options(), kNever);
     const hold::Outcome outcome = co_await running;
     co_return finish(outcome, std::nullopt);
@@ -147,11 +152,13 @@ class LockRun {
     std::unique_ptr<redis::ScriptRunner> listener;
     LeaseKeeper keeper(loop(), times_, granted.valid_end, hooks(loss, listener));
     keeper.start();
-    Task<hold::Outcome> running = supervisor_.run(std::move(command), hold_options(), granted.valid_end);
+    Task<hold::Outcome> running =
+        supervisor_.run(std::move(command), hold_options(), granted.valid_end);
     const hold::Outcome outcome = co_await running;
     keeper.stop();
     if (outcome.ending == hold::Ending::lost && !loss) {
-      loss = LossReason{false, times_.renew_every == kForever ? "its time was over, and --no-renew was given"
+      loss = LossReason{false, times_.renew_every == kForever
+                                   ? "its time was over, and --no-renew was given"
                                : keeper.last_failure().empty()
                                    ? "its end came before it was renewed"
                                    : "it could not be renewed in time: " + keeper.last_failure()};
@@ -167,7 +174,8 @@ class LockRun {
     co_return finish(outcome, loss);
   }
 
-  LeaseKeeper::Hooks hooks(std::optional<LossReason>& loss, std::unique_ptr<redis::ScriptRunner>& listener) {
+  LeaseKeeper::Hooks hooks(std::optional<LossReason>& loss,
+                           std::unique_ptr<redis::ScriptRunner>& listener) {
     LeaseKeeper::Hooks hooks;
     hooks.renew = [this](TimePoint until) {
       return lock_.renew(request_.token, times_.ttl, redis::Patience{until, kNever});
@@ -183,27 +191,32 @@ class LockRun {
 
   Task<bool> heard_revoked(std::unique_ptr<redis::ScriptRunner>& listener, TimePoint until) {
     if (!listener) listener = context_.new_scripts();
-    Task<std::optional<std::string>> waiting = listener->wait_message(lock_.mailbox(request_.token), until);
+    Task<std::optional<std::string>> waiting =
+        listener->wait_message(lock_.mailbox(request_.token), until);
     const auto message = co_await waiting;
     co_return message == "revoked";
   }
 
   Task<void> release(const hold::Outcome& outcome) {
     // Short: whoever called us wants the command's exit status, and the lease ends by itself.
-    const redis::Patience patience{add(loop().now(), std::min<Duration>(5s, context_.config().command_timeout)), kNever};
+    const redis::Patience patience{
+        add(loop().now(), std::min<Duration>(5s, context_.config().command_timeout)), kNever};
     std::string failure;
     try {
-      const LockReleased released = co_await lock_.release(request_.token, o_.min_hold, false, patience);
+      const LockReleased released =
+          co_await lock_.release(request_.token, o_.min_hold, false, patience);
       if (released.what == LockReleased::What::gone && outcome.ending != hold::Ending::lost) {
-        log::warning(fmt::format("lock '{}' was not held any more when the command ended: the server lost it",
-                                 lock_.name()));
+        log::warning(fmt::format(
+            "lock '{}' was not held any more when the command ended: the server lost it",
+            lock_.name()));
       }
     } catch (const Error& error) {
       failure = error.what();
     }
     if (!failure.empty()) {
-      log::warning(fmt::format("could not release lock '{}' ({}): it stays taken until its lease ends, in {} at most",
-                               lock_.name(), failure, format_age(times_.ttl)));
+      log::warning(fmt::format(
+          "could not release lock '{}' ({}): it stays taken until its lease ends, in {} at most",
+          lock_.name(), failure, format_age(times_.ttl)));
     }
   }
 
@@ -219,7 +232,8 @@ class LockRun {
     hold::Command command;
     command.argv = context_.command();
     command.unset = {"DCOORD_SLOT", "DCOORD_RESOURCE", "DCOORD_UNPROTECTED"};
-    if (o_.scrub_env) command.unset.insert(command.unset.end(), kSecretVariables.begin(), kSecretVariables.end());
+    if (o_.scrub_env)
+      command.unset.insert(command.unset.end(), kSecretVariables.begin(), kSecretVariables.end());
     return command;
   }
 
@@ -238,7 +252,9 @@ class LockRun {
 
   hold::Options hold_options() const {
     hold::Options options;
-    options.tree = o_.tree == "wait" ? hold::Tree::wait : o_.tree == "kill" ? hold::Tree::kill : hold::Tree::leave;
+    options.tree = o_.tree == "wait"   ? hold::Tree::wait
+                   : o_.tree == "kill" ? hold::Tree::kill
+                                       : hold::Tree::leave;
     options.grace = times_.grace;
     options.margin = times_.margin;
     options.kill_after = o_.lease.kill_after.value_or(kForever);
@@ -248,21 +264,26 @@ class LockRun {
 
   Finish finish(const hold::Outcome& outcome, const std::optional<LossReason>& loss) {
     switch (outcome.ending) {
-      case hold::Ending::by_itself: break;
-      case hold::Ending::not_started: return not_started(outcome.exec_errno);
+      case hold::Ending::by_itself:
+        break;
+      case hold::Ending::not_started:
+        return not_started(outcome.exec_errno);
       case hold::Ending::lost: {
-        std::string text = fmt::format("lost lock '{}': {}; the command was stopped", lock_.name(), loss->text);
+        std::string text =
+            fmt::format("lost lock '{}': {}; the command was stopped", lock_.name(), loss->text);
         if (!outcome.tree_ended) {
-          text = fmt::format("lost lock '{}': {}; not all of the command could be stopped: {}", lock_.name(), loss->text,
-                             outcome.survivors);
+          text = fmt::format("lost lock '{}': {}; not all of the command could be stopped: {}",
+                             lock_.name(), loss->text, outcome.survivors);
         }
         tell_status("lost", to_int(ExitCode::lost));
-        throw Error(ExitCode::lost, "lost", text, outcome.tree_ended ? "" : "only the fencing token protects now");
+        throw Error(ExitCode::lost, "lost", text,
+                    outcome.tree_ended ? "" : "only the fencing token protects now");
       }
       case hold::Ending::max_time:
         tell_status("max-time", to_int(ExitCode::timed_out));
         throw Error(ExitCode::timed_out, "max_time",
-                    fmt::format("the command ran longer than --max-time {} and was stopped", format_duration(o_.max_time)));
+                    fmt::format("the command ran longer than --max-time {} and was stopped",
+                                format_duration(o_.max_time)));
     }
     if (WIFSIGNALED_status(outcome.status)) {
       const int signal = outcome.status & 0x7f;
@@ -289,7 +310,8 @@ class LockRun {
     if (!o_.status_fd) return;
     const std::string line = fmt::format("{} {}\n", word, code);
     if (write(static_cast<int>(*o_.status_fd), line.data(), line.size()) < 0) {
-      log::warning(fmt::format("cannot write to --status-fd {}: {}", *o_.status_fd, std::strerror(errno)));
+      log::warning(
+          fmt::format("cannot write to --status-fd {}: {}", *o_.status_fd, std::strerror(errno)));
     }
   }
 
@@ -307,18 +329,25 @@ void declare_run(RunOptions& o, OptionSet& set) {
   o.lease.declare(set);
   set.duration("--max-time", o.max_time, "stop the command after this time, exit 124");
   set.duration("--min-hold", o.min_hold,
-               "the lock stays taken at least so long, also when the command ends sooner (cron on hosts whose clocks "
+               "the lock stays taken at least so long, also when the command ends sooner (cron on "
+               "hosts whose clocks "
                "differ)");
-  set.integer("-E,--conflict-exit-code", "N", o.conflict_code, 0, 255, "exit code when the lock could not be had");
+  set.integer("-E,--conflict-exit-code", "N", o.conflict_code, 0, 255,
+              "exit code when the lock could not be had");
   set.choice("--if-unavailable", "WHAT", o.if_unavailable, {"fail", "run", "skip"},
              "when Redis cannot be reached: fail (69), run without the lock, or skip");
-  set.choice("--tree", "WHAT", o.tree, {"leave", "wait", "kill"},
-             "what the command leaves in the background when it ends: leave it, wait for it, or kill it");
-  set.text("--on-lost", "CMD", o.on_lost, "shell command to run, for at most 10s, after the lease was lost");
-  set.flag("--scrub-env", o.scrub_env, "take Redis URLs and passwords out of the command's environment");
+  set.choice(
+      "--tree", "WHAT", o.tree, {"leave", "wait", "kill"},
+      "what the command leaves in the background when it ends: leave it, wait for it, or kill it");
+  set.text("--on-lost", "CMD", o.on_lost,
+           "shell command to run, for at most 10s, after the lease was lost");
+  set.flag("--scrub-env", o.scrub_env,
+           "take Redis URLs and passwords out of the command's environment");
   set.integer("--status-fd", "N", o.status_fd, 0, 1 << 20,
-              "write one line there that tells dcoord's outcome from the command's: command, refused, lost, ... and code");
-  set.text("-c,--command", "STRING", o.shell, "run STRING with /bin/sh -c").from_environment = false;
+              "write one line there that tells dcoord's outcome from the command's: command, "
+              "refused, lost, ... and code");
+  set.text("-c,--command", "STRING", o.shell, "run STRING with /bin/sh -c").from_environment =
+      false;
 }
 
 int run(Context& context, const RunOptions& o) {
@@ -348,7 +377,8 @@ Verb lock_run_verb() {
   verb.name = "run";
   verb.summary = "run a command while holding a lock";
   verb.usage = "NAME [OPTIONS] -- COMMAND [ARG...]";
-  verb.examples = {"dcoord lock run backup -- ./backup.sh", "dcoord lock run -n -E 0 report -- /usr/local/bin/report",
+  verb.examples = {"dcoord lock run backup -- ./backup.sh",
+                   "dcoord lock run -n -E 0 report -- /usr/local/bin/report",
                    "dcoord lock run gpu --slots 4 -- sh -c 'train --device $DCOORD_SLOT'"};
   verb.takes_command = true;
   verb.declare = [options](OptionSet& set) { declare_run(*options, set); };

@@ -31,8 +31,10 @@ void WaitingLine::update(const primitives::LockWaiting& waiting) {
 Task<void> WaitingLine::tell() {
   co_await loop_.sleep(1s);
   while (true) {
-    if (rewrite_) log::progress("dcoord: " + line());
-    else log::note(0, line());
+    if (rewrite_)
+      log::progress("dcoord: " + line());
+    else
+      log::note(0, line());
     co_await loop_.sleep(rewrite_ ? Duration(1s) : Duration(60s));
   }
 }
@@ -45,8 +47,10 @@ std::string WaitingLine::line() const {
   if (!holder.host.empty()) {
     text += fmt::format(": held by {}:{} for {}", holder.host, holder.pid,
                         format_age(latest_->held_for + (now - latest_at_)));
-    if (!holder.label.empty()) text += fmt::format(" [{}]", holder.label);
-    else if (!holder.command.empty()) text += fmt::format(" ({})", holder.command.substr(0, 60));
+    if (!holder.label.empty())
+      text += fmt::format(" [{}]", holder.label);
+    else if (!holder.command.empty())
+      text += fmt::format(" ({})", holder.command.substr(0, 60));
   }
   text += fmt::format(", place {} of {}", latest_->place + 1, latest_->in_line);
   if (!holder.link.empty() && !rewrite_) text += fmt::format(", see {}", holder.link);

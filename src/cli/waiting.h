@@ -10,8 +10,8 @@
 
 namespace dcoord::cli {
 
-/// Tells somebody who waits for over a second what for: on a terminal one line that is rewritten, elsewhere a line at
-/// once and then one every minute. Destroying it takes the line away.
+/// Tells somebody who waits for over a second what for: on a terminal one line that is rewritten,
+/// elsewhere a line at once and then one every minute. Destroying it takes the line away.
 class WaitingLine {
  public:
   WaitingLine(Loop& loop, const Config& config, std::string what);

@@ -31,11 +31,13 @@ Task<int> Interrupts::next() {
 int signal_number(std::string_view name) {
   int number = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (error == std::errc() && end == name.data() + name.size()) return number > 0 && number <= 64 ? number : 0;
+  if (error == std::errc() && end == name.data() + name.size())
+    return number > 0 && number <= 64 ? number : 0;
   if (name.starts_with("SIG")) name.remove_prefix(3);
   constexpr std::pair<std::string_view, int> kNames[] = {
-      {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"KILL", SIGKILL}, {"USR1", SIGUSR1},
-      {"USR2", SIGUSR2}, {"ALRM", SIGALRM}, {"TERM", SIGTERM}, {"STOP", SIGSTOP}, {"CONT", SIGCONT}};
+      {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"KILL", SIGKILL},
+      {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"ALRM", SIGALRM}, {"TERM", SIGTERM},
+      {"STOP", SIGSTOP}, {"CONT", SIGCONT}};
   for (const auto& [known, value] : kNames) {
     if (known == name) return value;
   }

@@ -11,8 +11,9 @@
 
 namespace dcoord::hold {
 
-/// While it lives, signals that ask this process to end (TERM, HUP, INT, QUIT, unless ignored at the start) are
-/// awaited instead of acted on: for a command that holds nothing but must not leave half a request behind.
+/// While it lives, signals that ask this process to end (TERM, HUP, INT, QUIT, unless ignored at
+/// the start) are awaited instead of acted on: for a command that holds nothing but must not leave
+/// half a request behind.
 class Interrupts {
  public:
   Interrupts(Loop& loop, const StartState& start);

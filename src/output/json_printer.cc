@@ -111,7 +111,9 @@ class JsonPrinter : public Printer {
     write(j);
   }
   // What is not UTF-8 (a host name, a command) must not make the output invalid.
-  void write(const Json& j) { write_out(j.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"); }
+  void write(const Json& j) {
+    write_out(j.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  }
 };
 
 }  // namespace

@@ -18,26 +18,34 @@ std::string shell_quote(const std::string& text) {
   if (plain) return text;
   std::string out = "'";
   for (const char c : text) {
-    if (c == '\'') out += "'\\''";
-    else out += c;
+    if (c == '\'')
+      out += "'\\''";
+    else
+      out += c;
   }
   return out + "'";
 }
 
 const char* state_word(primitives::LockView::State state) {
   switch (state) {
-    case primitives::LockView::State::free: return "free";
-    case primitives::LockView::State::held: return "held";
-    case primitives::LockView::State::stale: return "stale";
+    case primitives::LockView::State::free:
+      return "free";
+    case primitives::LockView::State::held:
+      return "held";
+    case primitives::LockView::State::stale:
+      return "stale";
   }
   return "";
 }
 
 const char* mode_word(primitives::LockMode mode) {
   switch (mode) {
-    case primitives::LockMode::exclusive: return "exclusive";
-    case primitives::LockMode::shared: return "shared";
-    case primitives::LockMode::slot: return "slots";
+    case primitives::LockMode::exclusive:
+      return "exclusive";
+    case primitives::LockMode::shared:
+      return "shared";
+    case primitives::LockMode::slot:
+      return "slots";
   }
   return "";
 }

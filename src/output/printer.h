@@ -31,8 +31,8 @@ struct Acquired {
   long long waited_ms = 0;
 };
 
-/// Writes results to stdout, one overload a kind of result. Nothing but results goes through here; what others wrote
-/// (names, hosts, commands) is escaped in table and plain form.
+/// Writes results to stdout, one overload a kind of result. Nothing but results goes through here;
+/// what others wrote (names, hosts, commands) is escaped in table and plain form.
 class Printer {
  public:
   virtual ~Printer() = default;

@@ -7,8 +7,8 @@
 
 namespace dcoord::output {
 
-/// A small result as named values in order: what a verb without a form of its own answers. Names are JSON keys
-/// (lower case, words joined by _, times in _ms).
+/// A small result as named values in order: what a verb without a form of its own answers. Names
+/// are JSON keys (lower case, words joined by _, times in _ms).
 struct Record {
   using Value = std::variant<std::string, long long, bool, std::nullptr_t>;
   std::vector<std::pair<std::string, Value>> fields;
@@ -17,7 +17,9 @@ struct Record {
     fields.emplace_back(std::move(name), std::move(value));
     return *this;
   }
-  Record& add(std::string name, const char* value) { return add(std::move(name), std::string(value)); }
+  Record& add(std::string name, const char* value) {
+    return add(std::move(name), std::string(value));
+  }
   Record& add(std::string name, long long value) {
     fields.emplace_back(std::move(name), value);
     return *this;

@@ -10,7 +10,9 @@ namespace {
 
 /// Takes one code point of valid UTF-8 off the front of `text`.
 uint32_t take_code_point(std::string_view& text) {
-  const auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(text[i])); };
+  const auto byte = [&](size_t i) {
+    return static_cast<uint32_t>(static_cast<unsigned char>(text[i]));
+  };
   const uint32_t first = byte(0);
   const size_t length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
   uint32_t point = length == 1 ? first : first & (0xffu >> (length + 1));
@@ -24,11 +26,12 @@ int width_of(uint32_t c) {
     uint32_t first, last;
   };
   // The common blocks of Unicode's East Asian Width W and F, and of combining marks.
-  constexpr Range kWide[] = {{0x1100, 0x115f}, {0x2e80, 0x303e}, {0x3041, 0x33ff}, {0x3400, 0x4dbf}, {0x4e00, 0x9fff},
-                             {0xa000, 0xa4cf}, {0xac00, 0xd7a3}, {0xf900, 0xfaff}, {0xfe30, 0xfe6f}, {0xff00, 0xff60},
-                             {0xffe0, 0xffe6}, {0x1f300, 0x1f64f}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd}};
-  constexpr Range kNone[] = {{0x0300, 0x036f}, {0x1ab0, 0x1aff}, {0x200b, 0x200f}, {0x20d0, 0x20ff}, {0xfe00, 0xfe0f},
-                             {0xfe20, 0xfe2f}};
+  constexpr Range kWide[] = {
+      {0x1100, 0x115f}, {0x2e80, 0x303e},   {0x3041, 0x33ff},   {0x3400, 0x4dbf},  {0x4e00, 0x9fff},
+      {0xa000, 0xa4cf}, {0xac00, 0xd7a3},   {0xf900, 0xfaff},   {0xfe30, 0xfe6f},  {0xff00, 0xff60},
+      {0xffe0, 0xffe6}, {0x1f300, 0x1f64f}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd}};
+  constexpr Range kNone[] = {{0x0300, 0x036f}, {0x1ab0, 0x1aff}, {0x200b, 0x200f},
+                             {0x20d0, 0x20ff}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}};
   const auto in = [c](const Range& r) { return c >= r.first && c <= r.last; };
   if (std::any_of(std::begin(kNone), std::end(kNone), in)) return 0;
   return std::any_of(std::begin(kWide), std::end(kWide), in) ? 2 : 1;
@@ -75,7 +78,8 @@ std::string Table::text(bool with_headers, int width) const {
     std::string line;
     for (size_t i = 0; i < row.size(); ++i) {
       line += row[i];
-      if (i + 1 < row.size()) line.append(static_cast<size_t>(widths[i] - display_width(row[i]) + 2), ' ');
+      if (i + 1 < row.size())
+        line.append(static_cast<size_t>(widths[i] - display_width(row[i]) + 2), ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += (width > 0 ? cut(line, width) : line) + "\n";

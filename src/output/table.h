@@ -6,7 +6,8 @@
 
 namespace dcoord::output {
 
-/// Rows of cells in aligned columns, two spaces apart, without lines. Cells are escaped for a terminal when added.
+/// Rows of cells in aligned columns, two spaces apart, without lines. Cells are escaped for a
+/// terminal when added.
 class Table {
  public:
   explicit Table(std::vector<std::string> headers) : headers_(std::move(headers)) {}

@@ -36,7 +36,8 @@ std::string lease_text(const LockParty& p) {
 std::string holder_text(const LockParty& p) { return fmt::format("{}:{}", p.who.host, p.who.pid); }
 
 std::string note_text(const LockParty& p) {
-  std::string note = p.who.label.empty() ? p.who.command : fmt::format("[{}] {}", p.who.label, p.who.command);
+  std::string note =
+      p.who.label.empty() ? p.who.command : fmt::format("[{}] {}", p.who.label, p.who.command);
   if (p.offered) note += " (offered, not claimed yet)";
   if (p.revoked) note += " (taken away, stopping)";
   if (p.resting) note += " (ended, stays taken for its least time)";
@@ -47,7 +48,8 @@ std::string note_text(const LockParty& p) {
 std::string slot_text(const LockView& lock, const LockParty& p) {
   if (lock.limit == 0) return "-";
   const auto slot = static_cast<size_t>(p.slot);
-  return slot < lock.pool.size() ? fmt::format("{} {}", p.slot, lock.pool[slot]) : std::to_string(p.slot);
+  return slot < lock.pool.size() ? fmt::format("{} {}", p.slot, lock.pool[slot])
+                                 : std::to_string(p.slot);
 }
 
 class TextPrinter : public Printer {
@@ -57,8 +59,10 @@ class TextPrinter : public Printer {
   void print(const Record& record) override {
     Table table({"", ""});
     for (const auto& [name, value] : record.fields) {
-      if (plain()) table.add({text_of(value)});
-      else table.add({upper(name), text_of(value)});
+      if (plain())
+        table.add({text_of(value)});
+      else
+        table.add({upper(name), text_of(value)});
     }
     write_out(table.text(false, 0));
   }
@@ -86,13 +90,15 @@ class TextPrinter : public Printer {
     write_out(head + "\n");
     Table holders({"HOLDER", "USER", "HELD", "LEASE", "FENCE", "SLOT", "ID", "COMMAND"});
     for (const auto& p : lock.holders) {
-      holders.add({holder_text(p), p.who.user, format_age(lock.server_time - p.since), lease_text(p),
-                   std::to_string(p.fence), slot_text(lock, p), holder_id(p), note_text(p)});
+      holders.add({holder_text(p), p.who.user, format_age(lock.server_time - p.since),
+                   lease_text(p), std::to_string(p.fence), slot_text(lock, p), holder_id(p),
+                   note_text(p)});
     }
     if (!lock.holders.empty()) write_out(holders.text(style_.headers, style_.width));
     Table waiters({"WAITER", "USER", "WAITS", "MODE", "COMMAND"});
     for (const auto& p : lock.waiters) {
-      waiters.add({holder_text(p), p.who.user, format_age(lock.server_time - p.since), mode_word(p.mode), note_text(p)});
+      waiters.add({holder_text(p), p.who.user, format_age(lock.server_time - p.since),
+                   mode_word(p.mode), note_text(p)});
     }
     if (!lock.waiters.empty()) write_out(waiters.text(style_.headers, style_.width));
   }
@@ -103,7 +109,8 @@ class TextPrinter : public Printer {
       const LockParty* first = lock.holders.empty() ? nullptr : &lock.holders[0];
       std::string holder = first == nullptr ? "-" : holder_text(*first);
       if (lock.holders.size() > 1) holder += fmt::format(" +{}", lock.holders.size() - 1);
-      rows.push_back({lock.name, state_word(lock.state), first == nullptr ? "-" : mode_word(lock.mode), holder,
+      rows.push_back({lock.name, state_word(lock.state),
+                      first == nullptr ? "-" : mode_word(lock.mode), holder,
                       first == nullptr ? "-" : format_age(lock.server_time - first->since),
                       first == nullptr ? "-" : lease_text(*first), std::to_string(lock.waiting),
                       std::to_string(lock.fence)});
@@ -134,11 +141,13 @@ class TextPrinter : public Printer {
   bool plain() const { return style_.format == Format::plain; }
 
   /// A table, or for plain one line a row with tabs between the cells and no headers.
-  void write_rows(std::vector<std::string> headers, const std::vector<std::vector<std::string>>& rows) {
+  void write_rows(std::vector<std::string> headers,
+                  const std::vector<std::vector<std::string>>& rows) {
     if (plain()) {
       std::string out;
       for (const auto& row : rows) {
-        for (size_t i = 0; i < row.size(); ++i) out += (i == 0 ? "" : "\t") + log::printable(row[i]);
+        for (size_t i = 0; i < row.size(); ++i)
+          out += (i == 0 ? "" : "\t") + log::printable(row[i]);
         out += '\n';
       }
       return write_out(out);
@@ -153,7 +162,9 @@ class TextPrinter : public Printer {
 
 }  // namespace
 
-std::unique_ptr<Printer> make_text_printer(const Style& style) { return std::make_unique<TextPrinter>(style); }
+std::unique_ptr<Printer> make_text_printer(const Style& style) {
+  return std::make_unique<TextPrinter>(style);
+}
 
 void write_out(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 

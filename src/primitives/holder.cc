@@ -73,7 +73,9 @@ std::string ci_link() {
     if (const std::string url = env(name); !url.empty()) return url;
   }
   const std::string run = env("GITHUB_RUN_ID");
-  return run.empty() ? "" : env("GITHUB_SERVER_URL") + "/" + env("GITHUB_REPOSITORY") + "/actions/runs/" + run;
+  return run.empty()
+             ? ""
+             : env("GITHUB_SERVER_URL") + "/" + env("GITHUB_REPOSITORY") + "/actions/runs/" + run;
 }
 
 }  // namespace
@@ -125,7 +127,8 @@ Holder this_process(std::string owner, std::string command, std::string label) {
   h.command = std::move(command);
   h.label = std::move(label);
   h.boot_id = read_small("/proc/sys/kernel/random/boot_id");
-  while (!h.boot_id.empty() && std::isspace(static_cast<unsigned char>(h.boot_id.back()))) h.boot_id.pop_back();
+  while (!h.boot_id.empty() && std::isspace(static_cast<unsigned char>(h.boot_id.back())))
+    h.boot_id.pop_back();
   std::array<char, 64> ns{};
   if (const ssize_t n = readlink("/proc/self/ns/pid", ns.data(), ns.size()); n > 0) {
     h.pid_namespace.assign(ns.data(), static_cast<size_t>(n));

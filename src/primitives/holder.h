@@ -5,19 +5,19 @@
 
 namespace dcoord::primitives {
 
-/// Who asks for something: stored with the hold and shown to others. All of it is text that other clients wrote:
-/// print it escaped, believe nothing of it.
+/// Who asks for something: stored with the hold and shown to others. All of it is text that other
+/// clients wrote: print it escaped, believe nothing of it.
 struct Holder {
-  std::string owner;    ///< random, made by the outermost dcoord of a chain and inherited
+  std::string owner;  ///< random, made by the outermost dcoord of a chain and inherited
   std::string host;
-  long pid = 0;         ///< of the supervisor, or of the process that acquired
+  long pid = 0;  ///< of the supervisor, or of the process that acquired
   std::string user;
   std::string command;  ///< shortened
   std::string label;    ///< --label
   std::string boot_id;  ///< of the kernel, to tell a reboot
   std::string pid_namespace;
   long long start_time = 0;  ///< of pid, clock ticks after boot: pids are used again
-  std::string link;     ///< of the CI job, if its environment has one
+  std::string link;          ///< of the CI job, if its environment has one
 };
 
 /// One line of opaque bytes, as the scripts store it; fields may be added at the end.

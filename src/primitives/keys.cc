@@ -36,7 +36,8 @@ void check_name(std::string_view name, std::string_view what) {
                       "a name is 1 to 255 bytes of UTF-8 without control characters");
   };
   if (name.empty()) refuse("it is empty");
-  if (name.size() > 255) refuse(fmt::format("it has {} bytes, 255 at most are allowed", name.size()));
+  if (name.size() > 255)
+    refuse(fmt::format("it has {} bytes, 255 at most are allowed", name.size()));
   if (log::printable(name) != name) {
     refuse(fmt::format("'{}' has a control character or is not UTF-8", log::printable(name)));
   }

@@ -5,8 +5,9 @@
 
 namespace dcoord::primitives {
 
-/// Buckets of names: all keys of one named thing share a hash tag, and each bucket has an index. Part of the key
-/// schema, which lua/README.md describes: changing it makes every lock of the fleet another lock.
+/// Buckets of names: all keys of one named thing share a hash tag, and each bucket has an index.
+/// Part of the key schema, which lua/README.md describes: changing it makes every lock of the fleet
+/// another lock.
 inline constexpr int kBuckets = 256;
 
 /// FNV-1a (32 bits) of the name, modulo kBuckets.
@@ -24,15 +25,17 @@ class Keys {
   std::string mailbox(std::string_view name, std::string_view token) const;
   /// The index of one bucket's things of a kind: "lock".
   std::string index(int bucket, std::string_view kind) const;
-  std::string index_of(std::string_view name, std::string_view kind) const { return index(bucket_of(name), kind); }
+  std::string index_of(std::string_view name, std::string_view kind) const {
+    return index(bucket_of(name), kind);
+  }
 
  private:
   std::string key(std::string_view name, std::string_view kind) const;
   std::string namespace_;
 };
 
-/// Throws Error (64) unless `name` is 1 to 255 bytes of UTF-8 without control characters; `what` says what it names:
-/// "lock name".
+/// Throws Error (64) unless `name` is 1 to 255 bytes of UTF-8 without control characters; `what`
+/// says what it names: "lock name".
 void check_name(std::string_view name, std::string_view what);
 
 }  // namespace dcoord::primitives

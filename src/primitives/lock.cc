@@ -18,11 +18,14 @@ using redis::Patience;
 using redis::Reply;
 
 // Bits of an entry's flags; lua/lib/lock_layout.lua has the same.
-constexpr int64_t kExclusive = 1, kShared = 2, kOffered = 4, kRevoked = 8, kNested = 16, kResting = 32;
+constexpr int64_t kExclusive = 1, kShared = 2, kOffered = 4, kRevoked = 8, kNested = 16,
+                  kResting = 32;
 
 Duration ms(const Reply& reply) { return Millis(reply.number()); }
 
-std::string join(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ",")); }
+std::string join(const std::vector<std::string>& names) {
+  return fmt::format("{}", fmt::join(names, ","));
+}
 
 std::vector<std::string> split(std::string_view names) {
   std::vector<std::string> out;
@@ -35,7 +38,9 @@ std::vector<std::string> split(std::string_view names) {
 }
 
 LockMode mode_of(int64_t flags) {
-  return (flags & kExclusive) != 0 ? LockMode::exclusive : (flags & kShared) != 0 ? LockMode::shared : LockMode::slot;
+  return (flags & kExclusive) != 0 ? LockMode::exclusive
+         : (flags & kShared) != 0  ? LockMode::shared
+                                   : LockMode::slot;
 }
 
 std::string flags_of(const LockRequest& request, bool wait) {
@@ -47,15 +52,16 @@ std::string flags_of(const LockRequest& request, bool wait) {
 }
 
 Error unexpected(const redis::Script& script, const Reply& reply) {
-  return internal_error(fmt::format("script {} answered '{}', which is none of its replies", script.name,
+  return internal_error(fmt::format("script {} answered '{}', which is none of its replies",
+                                    script.name,
                                     reply.is_array() ? std::string(reply.word()) : "not an array"));
 }
 
 LockAnswer decode_acquire(const Reply& r, TimePoint sent, TimePoint now) {
   const std::string_view word = r.word();
   if (word == "granted") {
-    return LockGranted{r.at(1).number(), static_cast<int>(r.at(3).number()), sent + ms(r.at(2)), ms(r.at(6)),
-                       r.at(5).text() == "nested"};
+    return LockGranted{r.at(1).number(), static_cast<int>(r.at(3).number()), sent + ms(r.at(2)),
+                       ms(r.at(6)), r.at(5).text() == "nested"};
   }
   if (word == "wait") {
     LockWaiting w;
@@ -116,7 +122,8 @@ LockView decode_view(std::string name, const Reply& r) {
   view.waiting = r.at(10).number();
   const auto listed = static_cast<size_t>(r.at(11).number());
   size_t i = 12;
-  for (size_t n = 0; n < holders; ++n, i += 9) view.holders.push_back(decode_party(r, i, view.server_time));
+  for (size_t n = 0; n < holders; ++n, i += 9)
+    view.holders.push_back(decode_party(r, i, view.server_time));
   for (size_t n = 0; n < listed; ++n, i += 4) {
     LockParty p;
     p.token = r.at(i).text();
@@ -126,7 +133,8 @@ LockView decode_view(std::string name, const Reply& r) {
     view.waiters.push_back(std::move(p));
   }
   if (!view.holders.empty()) {
-    view.state = view.holders[0].lease_left > Millis(0) ? LockView::State::held : LockView::State::stale;
+    view.state =
+        view.holders[0].lease_left > Millis(0) ? LockView::State::held : LockView::State::stale;
     view.mode = view.holders[0].mode;
   }
   if (view.limit > 0) view.mode = LockMode::slot;
@@ -151,8 +159,8 @@ Lock::Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::stri
       name_(std::move(name)),
       hold_keys_{keys_.lock(name_), keys_.lock_line(name_), keys_.lock_waiters(name_)} {}
 
-Task<Answer> Lock::run(const redis::Script& script, std::vector<std::string> keys, std::vector<std::string> args,
-                       Patience patience) {
+Task<Answer> Lock::run(const redis::Script& script, std::vector<std::string> keys,
+                       std::vector<std::string> args, Patience patience) {
   redis::Call call{&script, std::move(keys), std::move(args)};
   Answer answer = co_await scripts_.run(std::move(call), patience);
   if (answer.reply.is_error()) {
@@ -161,14 +169,15 @@ Task<Answer> Lock::run(const redis::Script& script, std::vector<std::string> key
       throw Error(ExitCode::data, "layout", fmt::format("lock '{}': {}", name_, text.substr(7)),
                   "update dcoord on all hosts to the same version");
     }
-    throw internal_error(fmt::format("script {} failed on lock '{}': {}", script.name, name_, text));
+    throw internal_error(
+        fmt::format("script {} failed on lock '{}': {}", script.name, name_, text));
   }
   co_return answer;
 }
 
 Task<void> Lock::deliver(const Reply& reply, size_t from, Patience patience) {
-  // Messages that the script could not push itself, since their slot was migrating. They are hints, and nobody
-  // waits for ever on one: no answer is no failure.
+  // Messages that the script could not push itself, since their slot was migrating. They are hints,
+  // and nobody waits for ever on one: no answer is no failure.
   if (reply.size() <= from) co_return;
   std::vector<std::vector<std::string>> commands;
   for (size_t i = from; i + 1 < reply.size(); i += 2) {
@@ -195,7 +204,10 @@ Task<LockAnswer> Lock::ask(LockRequest request, bool wait, std::string ticket, P
     const Answer answer = co_await run(scripts::lock_acquire, keys, args, patience);
     const Reply& r = answer.reply;
     const std::string_view word = r.word();
-    const size_t fixed = word == "granted" ? 7 : word == "wait" ? 9 : word == "held" || word == "again" ? 5 : r.size();
+    const size_t fixed = word == "granted"                   ? 7
+                         : word == "wait"                    ? 9
+                         : word == "held" || word == "again" ? 5
+                                                             : r.size();
     if (r.size() > fixed) co_await deliver(r, fixed, patience);
     if (word == "again") continue;
     co_return decode_acquire(r, answer.sent, loop_.now());
@@ -229,10 +241,12 @@ Task<LockAnswer> Lock::acquire(LockRequest request, TimePoint until, Patience fi
   }
 }
 
-Task<std::variant<LockRenewed, LockLost>> Lock::renew(std::string token, Duration ttl, Patience patience) {
+Task<std::variant<LockRenewed, LockLost>> Lock::renew(std::string token, Duration ttl,
+                                                      Patience patience) {
   std::vector<std::string> keys{hold_keys_[0]};
   std::vector<std::string> args{std::move(token), std::to_string(to_ms(ttl))};
-  const Answer answer = co_await run(scripts::lock_renew, std::move(keys), std::move(args), patience);
+  const Answer answer =
+      co_await run(scripts::lock_renew, std::move(keys), std::move(args), patience);
   const Reply& r = answer.reply;
   if (r.word() == "renewed") {
     co_return LockRenewed{answer.sent + ms(r.at(1)), Millis(r.at(2).number())};
@@ -241,8 +255,10 @@ Task<std::variant<LockRenewed, LockLost>> Lock::renew(std::string token, Duratio
   throw unexpected(scripts::lock_renew, r);
 }
 
-Task<LockReleased> Lock::release(std::string token, Duration least, bool timed_out, Patience patience) {
-  std::vector<std::string> args{std::move(token), std::to_string(to_ms(least)), timed_out ? "timeout" : ""};
+Task<LockReleased> Lock::release(std::string token, Duration least, bool timed_out,
+                                 Patience patience) {
+  std::vector<std::string> args{std::move(token), std::to_string(to_ms(least)),
+                                timed_out ? "timeout" : ""};
   const Answer answer = co_await run(scripts::lock_release, hold_keys_, std::move(args), patience);
   const Reply& r = answer.reply;
   const std::string_view word = r.word();
@@ -262,7 +278,8 @@ Task<LockReleased> Lock::release(std::string token, Duration least, bool timed_o
 Task<std::optional<Millis>> Lock::revoke(std::string token, Patience patience) {
   std::vector<std::string> keys{hold_keys_[0]};
   std::vector<std::string> args{std::move(token)};
-  const Answer answer = co_await run(scripts::lock_revoke, std::move(keys), std::move(args), patience);
+  const Answer answer =
+      co_await run(scripts::lock_revoke, std::move(keys), std::move(args), patience);
   const Reply& r = answer.reply;
   if (r.word() == "gone") co_return std::nullopt;
   if (r.word() != "revoked") throw unexpected(scripts::lock_revoke, r);
@@ -274,14 +291,17 @@ Task<Lock::Forgotten> Lock::forget(Patience patience) {
   std::vector<std::string> keys = hold_keys_;
   keys.push_back(keys_.index_of(name_, "lock"));
   std::vector<std::string> args{name_};
-  const Answer answer = co_await run(scripts::lock_forget, std::move(keys), std::move(args), patience);
+  const Answer answer =
+      co_await run(scripts::lock_forget, std::move(keys), std::move(args), patience);
   const std::string_view word = answer.reply.word();
   using What = Forgotten::What;
   Forgotten result;
   if (word == "held") {
     result = {What::held, decode_holder(answer.reply.at(1).text())};
   } else if (word == "forgotten" || word == "absent" || word == "waited") {
-    result.what = word == "forgotten" ? What::forgotten : word == "absent" ? What::absent : What::waited;
+    result.what = word == "forgotten" ? What::forgotten
+                  : word == "absent"  ? What::absent
+                                      : What::waited;
   } else {
     throw unexpected(scripts::lock_forget, answer.reply);
   }
@@ -294,7 +314,8 @@ Task<LockView> Lock::show(int waiters, Patience patience) {
   co_return decode_view(name_, answer.reply);
 }
 
-Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& keys, int waiters, Patience patience) {
+Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& keys, int waiters,
+                                       Patience patience) {
   constexpr int kPage = 1000;  // names a call, so that none holds the server for long
   std::vector<LockView> views;
   std::vector<redis::Call> prunes;
@@ -316,7 +337,8 @@ Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& 
         names.push_back(entry.text());
         redis::Call call;
         call.script = &scripts::lock_show;
-        call.keys = {keys.lock(names.back()), keys.lock_line(names.back()), keys.lock_waiters(names.back())};
+        call.keys = {keys.lock(names.back()), keys.lock_line(names.back()),
+                     keys.lock_waiters(names.back())};
         call.args = {std::to_string(waiters)};
         calls.push_back(std::move(call));
       }
@@ -340,7 +362,8 @@ Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& 
   }
   // Only now: taking names out moves the others between pages.
   if (!prunes.empty()) co_await runner.run_all(std::move(prunes), patience);
-  std::sort(views.begin(), views.end(), [](const LockView& a, const LockView& b) { return a.name < b.name; });
+  std::sort(views.begin(), views.end(),
+            [](const LockView& a, const LockView& b) { return a.name < b.name; });
   co_return views;
 }
 

@@ -19,17 +19,17 @@ namespace dcoord::primitives {
 
 enum class LockMode { exclusive, shared, slot };
 
-/// What is asked for. The token identifies the request: the same token asks again for the same thing and never counts
-/// twice.
+/// What is asked for. The token identifies the request: the same token asks again for the same
+/// thing and never counts twice.
 struct LockRequest {
   std::string token;
   LockMode mode = LockMode::exclusive;
-  int limit = 0;                   ///< LockMode::slot: how many may hold at once
-  std::vector<std::string> pool;   ///< LockMode::slot: names of the slots; empty for numbers alone
-  bool resize = false;             ///< take a new limit or pool though others hold or wait
+  int limit = 0;                  ///< LockMode::slot: how many may hold at once
+  std::vector<std::string> pool;  ///< LockMode::slot: names of the slots; empty for numbers alone
+  bool resize = false;            ///< take a new limit or pool though others hold or wait
   Duration ttl = std::chrono::seconds(30);
-  std::string parent;              ///< token of a live hold of this same lock that this one is nested in, or ""
-  bool reentrant = false;          ///< nesting is wanted
+  std::string parent;  ///< token of a live hold of this same lock that this one is nested in, or ""
+  bool reentrant = false;  ///< nesting is wanted
   Holder who;
 };
 
@@ -47,7 +47,7 @@ struct LockWaiting {
   TimePoint look_at;    ///< when to ask again at the latest
   long long place = 0;  ///< 0 is the head of the line
   long long in_line = 0;
-  std::string ticket;   ///< keeps the place if it was purged: pass it on
+  std::string ticket;  ///< keeps the place if it was purged: pass it on
   Holder holder;
   Duration held_for{};
   Duration lease_left{};
@@ -99,15 +99,19 @@ struct LockParty {
   Holder who;
   bool offered = false, revoked = false, nested = false, resting = false;
   int slot = 0;
-  Millis since{};          ///< wall clock of the server, ms since the epoch; for a waiter, when it asked
-  Millis lease_left{};     ///< negative: it ended so long ago
+  Millis since{};  ///< wall clock of the server, ms since the epoch; for a waiter, when it asked
+  Millis lease_left{};  ///< negative: it ended so long ago
   long long fence = 0;
 };
 
 /// What is known of a lock.
 struct LockView {
   std::string name;
-  enum class State { free, held, stale } state = State::free;  ///< stale: the last holder's lease ended unreleased
+  enum class State {
+    free,
+    held,
+    stale
+  } state = State::free;  ///< stale: the last holder's lease ended unreleased
   LockMode mode = LockMode::exclusive;
   Millis server_time{};
   long long fence = 0;
@@ -119,24 +123,31 @@ struct LockView {
   std::vector<LockParty> waiters;  ///< the first of them, in order
 };
 
-/// The lock over its scripts. Holds no state of its own; every call may throw what ScriptRunner::run throws.
+/// The lock over its scripts. Holds no state of its own; every call may throw what
+/// ScriptRunner::run throws.
 class Lock {
  public:
   Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name);
 
-  /// Asks once; with `wait` it stands in line afterwards. `ticket` is that of the last LockWaiting, or "".
-  Task<LockAnswer> ask(LockRequest request, bool wait, std::string ticket, redis::Patience patience);
+  /// Asks once; with `wait` it stands in line afterwards. `ticket` is that of the last LockWaiting,
+  /// or "".
+  Task<LockAnswer> ask(LockRequest request, bool wait, std::string ticket,
+                       redis::Patience patience);
 
-  /// Asks and waits by mailbox until it is decided or `until` has passed: then the last LockWaiting is returned, and
-  /// the request is still in line: leave with release. `on_wait` hears each LockWaiting. `first` bounds the
-  /// first answer; once in line a lost connection is retried until `until`. Cancelling leaves the request in line, too.
+  /// Asks and waits by mailbox until it is decided or `until` has passed: then the last LockWaiting
+  /// is returned, and the request is still in line: leave with release. `on_wait` hears each
+  /// LockWaiting. `first` bounds the first answer; once in line a lost connection is retried until
+  /// `until`. Cancelling leaves the request in line, too.
   Task<LockAnswer> acquire(LockRequest request, TimePoint until, redis::Patience first,
                            std::function<void(const LockWaiting&)> on_wait);
 
-  Task<std::variant<LockRenewed, LockLost>> renew(std::string token, Duration ttl, redis::Patience patience);
+  Task<std::variant<LockRenewed, LockLost>> renew(std::string token, Duration ttl,
+                                                  redis::Patience patience);
 
-  /// Releases the hold, or leaves the line. `least`: the hold stays taken at least that long since its grant.
-  Task<LockReleased> release(std::string token, Duration least, bool timed_out, redis::Patience patience);
+  /// Releases the hold, or leaves the line. `least`: the hold stays taken at least that long since
+  /// its grant.
+  Task<LockReleased> release(std::string token, Duration least, bool timed_out,
+                             redis::Patience patience);
 
   /// Takes a hold away; nothing if that token does not hold. The lease that is left is returned.
   Task<std::optional<Millis>> revoke(std::string token, redis::Patience patience);
@@ -154,8 +165,8 @@ class Lock {
   redis::ScriptRunner& scripts() { return scripts_; }
 
  private:
-  Task<redis::Answer> run(const redis::Script& script, std::vector<std::string> keys, std::vector<std::string> args,
-                          redis::Patience patience);
+  Task<redis::Answer> run(const redis::Script& script, std::vector<std::string> keys,
+                          std::vector<std::string> args, redis::Patience patience);
   Task<void> deliver(const redis::Reply& reply, size_t from, redis::Patience patience);
 
   Loop& loop_;
@@ -165,8 +176,8 @@ class Lock {
   std::vector<std::string> hold_keys_;  // lock, line, waiters
 };
 
-/// All locks of the namespace, in the order of their names. Reads the indexes, then each lock, in pipelines; prunes
-/// names whose locks have expired.
+/// All locks of the namespace, in the order of their names. Reads the indexes, then each lock, in
+/// pipelines; prunes names whose locks have expired.
 Task<std::vector<LockView>> list_locks(redis::ScriptRunner& scripts, const Keys& keys, int waiters,
                                        redis::Patience patience);
 

@@ -22,8 +22,7 @@ struct Answer {
 /// How long to try.
 struct Patience {
   TimePoint until;          ///< give up: what was sent by then and not answered is unknown (74)
-  TimePoint connect_until;  ///< give up earlier while nothing could be sent at all (69); kNever: as
-                            ///< `until`
+  TimePoint connect_until;  ///< give up connecting, while nothing could be sent at all (69)
 };
 
 /// Runs scripts: the seam between the primitives and the servers. Every script is safe to send

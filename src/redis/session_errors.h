@@ -21,6 +21,9 @@ Error cannot_connect(const Server& server, const Failure& failure);
 /// Patience ended: 74 when the request `may_be_done`, else 69. `why` is what went wrong last.
 Error no_success(const Server& server, const std::string& why, bool may_be_done);
 
+/// An error reply that asking again may change, when there is no time left to do so (69).
+Error not_now(const Server& server, const ErrorInfo& info);
+
 /// An error reply that asking again would not change. `script` is the name of the script or the
 /// command.
 Error refused(const Server& server, const ErrorInfo& info, std::string_view script, bool writes);

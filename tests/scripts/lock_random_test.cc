@@ -68,7 +68,8 @@ Stored read_stored(LockWorld& w) {
       r.take<uint8_t>();
       s.fence = r.take<double>();
       for (int n = 0; n < 4; ++n) r.take<double>();
-      for (uint32_t* count : {&s.limit, &s.holders, &s.offers, &s.nested, &s.exclusive, &s.waiters}) *count = r.take<uint32_t>();
+      for (uint32_t* count : {&s.limit, &s.holders, &s.offers, &s.nested, &s.exclusive, &s.waiters})
+        *count = r.take<uint32_t>();
       r.take<uint8_t>();
       for (int n = 0; n < 5; ++n) r.take<double>();
       s.acquired = r.take<double>();
@@ -98,7 +99,8 @@ void check_stored(LockWorld& w) {
   const Stored s = read_stored(w);
   if (s.fence == 0) return;  // nothing is stored
   const auto count = [&](auto wanted) {
-    return std::count_if(s.entries.begin(), s.entries.end(), [&](const auto& e) { return wanted(e.second.flags); });
+    return std::count_if(s.entries.begin(), s.entries.end(),
+                         [&](const auto& e) { return wanted(e.second.flags); });
   };
   REQUIRE(s.holders == count([](unsigned f) { return (f & kOffered) == 0; }));
   REQUIRE(s.offers == count([](unsigned f) { return (f & kOffered) != 0; }));
@@ -144,16 +146,19 @@ struct Client {
   bool holds = false;
 };
 
-/// Random clients that ask, ask again, claim, renew, release, leave, nest, crash (do nothing more), and are revoked.
+/// Random clients that ask, ask again, claim, renew, release, leave, nest, crash (do nothing more),
+/// and are revoked.
 class Storm {
  public:
-  Storm(LockWorld& world, unsigned seed, bool with_slots) : w_(world), random_(seed), with_slots_(with_slots) {}
+  Storm(LockWorld& world, unsigned seed, bool with_slots)
+      : w_(world), random_(seed), with_slots_(with_slots) {}
 
   void step() {
     if (clients_.size() < 12 && pick(3) == 0) arrive();
     if (clients_.empty()) return;
     if (pick(3) == 0) {  // holders let go more often than others leave
-      const auto holder = std::find_if(clients_.begin(), clients_.end(), [](const Client& c) { return c.holds; });
+      const auto holder =
+          std::find_if(clients_.begin(), clients_.end(), [](const Client& c) { return c.holds; });
       if (holder != clients_.end()) {
         w_.release(holder->request);
         clients_.erase(holder);
@@ -165,12 +170,28 @@ class Storm {
     }
     const auto at = clients_.begin() + static_cast<long>(pick(clients_.size()));
     switch (pick(9)) {
-      case 0: case 1: case 2: case 3: ask(*at); break;
-      case 4: w_.renewed(at->request); break;
-      case 5: w_.release(at->request, pick(6) == 0 ? Duration(20ms) : Duration::zero()); clients_.erase(at); break;
-      case 6: if (pick(30) == 0) clients_.erase(at); break;  // it crashed
-      case 7: if (pick(6) == 0) w_.loop.run(w_.lock.revoke(at->request.token, w_.patience())); break;
-      case 8: if (at->holds && pick(2) == 0) nest(*at); break;
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        ask(*at);
+        break;
+      case 4:
+        w_.renewed(at->request);
+        break;
+      case 5:
+        w_.release(at->request, pick(6) == 0 ? Duration(20ms) : Duration::zero());
+        clients_.erase(at);
+        break;
+      case 6:
+        if (pick(30) == 0) clients_.erase(at);
+        break;  // it crashed
+      case 7:
+        if (pick(6) == 0) w_.loop.run(w_.lock.revoke(at->request.token, w_.patience()));
+        break;
+      case 8:
+        if (at->holds && pick(2) == 0) nest(*at);
+        break;
     }
   }
 
@@ -181,7 +202,8 @@ class Storm {
 
   void arrive() {
     Client c;
-    c.request = with_slots_ ? w_.slot(3) : w_.request(pick(3) == 0 ? LockMode::exclusive : LockMode::shared);
+    c.request = with_slots_ ? w_.slot(3)
+                            : w_.request(pick(3) == 0 ? LockMode::exclusive : LockMode::shared);
     // Some leases are too short to be renewed in time.
     c.request.ttl = pick(4) == 0 ? 5ms : 300ms;
     clients_.push_back(std::move(c));
@@ -189,7 +211,8 @@ class Storm {
 
   void nest(const Client& outer) {
     Client c;
-    c.request = with_slots_ ? w_.slot(3) : w_.request(pick(2) == 0 ? LockMode::exclusive : LockMode::shared);
+    c.request = with_slots_ ? w_.slot(3)
+                            : w_.request(pick(2) == 0 ? LockMode::exclusive : LockMode::shared);
     c.request.ttl = 500ms;
     c.request.parent = outer.request.token;
     c.request.reentrant = true;
@@ -220,7 +243,8 @@ class Storm {
   std::set<long long> fence_tokens_;
 };
 
-TEST_CASE("a storm of random clients keeps every count, slot and identity, and never breaks exclusion") {
+TEST_CASE(
+    "a storm of random clients keeps every count, slot and identity, and never breaks exclusion") {
   const std::string program = GENERATE(from_range(server_programs()));
   const bool with_slots = GENERATE(false, true);
   const unsigned seed = GENERATE(1u, 2u, 3u);

@@ -110,8 +110,9 @@ TEST_CASE("fencing tokens rise over release, expiry, loss of all data and forget
 
 TEST_CASE("readers hold together; a waiting writer holds new readers back and gets in between") {
   LockWorld w(any_server());
-  const auto r1 = w.request(LockMode::shared), r2 = w.request(LockMode::shared), r3 = w.request(LockMode::shared),
-             r4 = w.request(LockMode::shared), writer = w.request();
+  const auto r1 = w.request(LockMode::shared), r2 = w.request(LockMode::shared),
+             r3 = w.request(LockMode::shared), r4 = w.request(LockMode::shared),
+             writer = w.request();
   REQUIRE(w.granted(r1));
   REQUIRE(w.granted(r2));
   REQUIRE(w.waiting(writer));
@@ -133,7 +134,9 @@ TEST_CASE("readers hold together; a waiting writer holds new readers back and ge
   CHECK(w.view().mode == LockMode::shared);
 }
 
-TEST_CASE("slots: so many hold at once, each with a number of its own, and a freed number is used again") {
+TEST_CASE(
+    "slots: so many hold at once, each with a number of its own, and a freed number is used "
+    "again") {
   LockWorld w(any_server());
   std::vector<LockWorld::Request> holders;
   std::set<int> numbers;
@@ -152,7 +155,9 @@ TEST_CASE("slots: so many hold at once, each with a number of its own, and a fre
   CHECK(grant->slot == 1);
 }
 
-TEST_CASE("another number of slots is refused while anybody holds or waits, and taken when idle or asked to") {
+TEST_CASE(
+    "another number of slots is refused while anybody holds or waits, and taken when idle or asked "
+    "to") {
   LockWorld w(any_server());
   const auto a = w.slot(2);
   REQUIRE(w.granted(a));
@@ -255,9 +260,11 @@ TEST_CASE("a nested hold in slots shares the slot, which is free only when both 
   CHECK(w.granted(w.slot(1), false));
 }
 
-TEST_CASE("a reader becomes the writer before all who wait, with a new fence; a second one is refused") {
+TEST_CASE(
+    "a reader becomes the writer before all who wait, with a new fence; a second one is refused") {
   LockWorld w(any_server());
-  const auto r1 = w.request(LockMode::shared), r2 = w.request(LockMode::shared), writer = w.request();
+  const auto r1 = w.request(LockMode::shared), r2 = w.request(LockMode::shared),
+             writer = w.request();
   const auto first = w.granted(r1);
   REQUIRE(first);
   REQUIRE(w.granted(r2));
@@ -314,7 +321,8 @@ TEST_CASE("renewing raises the end, never lowers it, and never makes a hold") {
   CHECK(w.view().state == State::free);
 }
 
-TEST_CASE("a lease that has ended cannot be renewed, released or brought back, and shows as stale") {
+TEST_CASE(
+    "a lease that has ended cannot be renewed, released or brought back, and shows as stale") {
   LockWorld w(any_server());
   const auto a = w.request(LockMode::exclusive, 30ms);
   const auto grant = w.granted(a);
@@ -354,7 +362,8 @@ TEST_CASE("a release by a stranger leaves the lock held") {
   CHECK(w.renewed(a));
 }
 
-TEST_CASE("a released token is released when asked again, and refused when its acquire comes late") {
+TEST_CASE(
+    "a released token is released when asked again, and refused when its acquire comes late") {
   LockWorld w(any_server());
   const auto a = w.request();
   REQUIRE(w.granted(a));
@@ -364,7 +373,9 @@ TEST_CASE("a released token is released when asked again, and refused when its a
   CHECK(w.view().state == State::free);
 }
 
-TEST_CASE("an acquire that the server runs after its client gave up does nothing, also on a lock never used") {
+TEST_CASE(
+    "an acquire that the server runs after its client gave up does nothing, also on a lock never "
+    "used") {
   LockWorld w(any_server());
   const auto a = w.request();
   CHECK(w.released(a) == What::gone);
@@ -420,9 +431,9 @@ TEST_CASE("a row of 200 dead waiters costs two windows, not one each") {
   std::optional<LockGranted> grant;
   REQUIRE(wait_until([&] {
     const auto answer = w.ask(alive);
-    if (const auto* place = std::get_if<LockWaiting>(&answer)) w.loop.run([](Loop& l, TimePoint at) -> Task<void> {
-      co_await l.sleep_until(at);
-    }(w.loop, place->look_at));
+    if (const auto* place = std::get_if<LockWaiting>(&answer))
+      w.loop.run([](Loop& l, TimePoint at) -> Task<void> { co_await l.sleep_until(at); }(
+                                               w.loop, place->look_at));
     if (const auto* g = std::get_if<LockGranted>(&answer)) grant = *g;
     return grant.has_value();
   }));
@@ -464,7 +475,8 @@ TEST_CASE("a waiter whose liveness has ended is skipped, and gets its place back
   const auto place = w.waiting(slow);
   REQUIRE(place);
   REQUIRE(w.waiting(b));
-  // As if it had not looked for longer than waiters live: its deadline, behind the byte of flags, is long past.
+  // As if it had not looked for longer than waiters live: its deadline, behind the byte of flags,
+  // is long past.
   const std::string record = w.server.command({"HGET", w.key("lockw"), slow.token}).text();
   const double past = 1.0;
   std::string old = record;
@@ -496,7 +508,9 @@ TEST_CASE("a least hold keeps others out after the release, and ends by itself")
   CHECK(w.view().lost == 0);
 }
 
-TEST_CASE("taking a hold away: its renewals are refused, it is told, and nobody gets in before it let go") {
+TEST_CASE(
+    "taking a hold away: its renewals are refused, it is told, and nobody gets in before it let "
+    "go") {
   LockWorld w(any_server());
   const auto a = w.request(), b = w.request();
   REQUIRE(w.granted(a));
@@ -572,7 +586,8 @@ TEST_CASE("what describes clients expires by itself, but never before a lease do
   CHECK(w.server.command({"PTTL", w.key("lock")}).number() > 0);
 }
 
-TEST_CASE("out of memory: renewing, releasing and leaving work, acquiring fails with nothing done") {
+TEST_CASE(
+    "out of memory: renewing, releasing and leaving work, acquiring fails with nothing done") {
   LockWorld w(any_server());
   const auto a = w.request(), b = w.request(), c = w.request();
   REQUIRE(w.granted(a));

@@ -25,7 +25,8 @@ class LockWorld {
   using Request = primitives::LockRequest;
   using Answer = primitives::LockAnswer;
 
-  Request request(primitives::LockMode mode = primitives::LockMode::exclusive, Duration ttl = std::chrono::seconds(30)) {
+  Request request(primitives::LockMode mode = primitives::LockMode::exclusive,
+                  Duration ttl = std::chrono::seconds(30)) {
     Request r;
     r.token = random_token();
     r.mode = mode;
@@ -46,7 +47,8 @@ class LockWorld {
     return loop.run(lock.ask(r, wait, ticket, patience()));
   }
   /// The grant, or nothing.
-  std::optional<primitives::LockGranted> granted(const Request& r, bool wait = true, const std::string& ticket = "") {
+  std::optional<primitives::LockGranted> granted(const Request& r, bool wait = true,
+                                                 const std::string& ticket = "") {
     const Answer answer = ask(r, wait, ticket);
     const auto* grant = std::get_if<primitives::LockGranted>(&answer);
     return grant == nullptr ? std::nullopt : std::optional(*grant);
@@ -62,12 +64,14 @@ class LockWorld {
     const auto* refusal = std::get_if<primitives::LockRefused>(&answer);
     return refusal == nullptr ? std::nullopt : std::optional(*refusal);
   }
-  primitives::LockReleased release(const Request& r, Duration least = Duration::zero(), bool timed_out = false) {
+  primitives::LockReleased release(const Request& r, Duration least = Duration::zero(),
+                                   bool timed_out = false) {
     return loop.run(lock.release(r.token, least, timed_out, patience()));
   }
   primitives::LockReleased::What released(const Request& r) { return release(r).what; }
   bool renewed(const Request& r) {
-    return std::holds_alternative<primitives::LockRenewed>(loop.run(lock.renew(r.token, r.ttl, patience())));
+    return std::holds_alternative<primitives::LockRenewed>(
+        loop.run(lock.renew(r.token, r.ttl, patience())));
   }
   primitives::LockView view() { return loop.run(lock.show(1000, patience())); }
   /// The next message in a request's mailbox, or nothing.
@@ -87,7 +91,8 @@ class LockWorld {
     for (const char* kind : {"lock", "lockw"}) {
       const redis::Reply reply = server.command({"HGETALL", key(kind)});
       std::map<std::string, std::string> fields;  // a hash has no order of its own
-      for (size_t i = 0; i + 1 < reply.size(); i += 2) fields[reply.at(i).text()] = reply.at(i + 1).text();
+      for (size_t i = 0; i + 1 < reply.size(); i += 2)
+        fields[reply.at(i).text()] = reply.at(i + 1).text();
       for (const auto& [field, value] : fields) all += field + "=" + value + ";";
     }
     const redis::Reply line = server.command({"ZRANGE", key("lockq"), "0", "-1", "WITHSCORES"});
@@ -95,7 +100,9 @@ class LockWorld {
     return all;
   }
   std::string key(const std::string& kind) {
-    return kind == "lock" ? keys.lock("job") : kind == "lockq" ? keys.lock_line("job") : keys.lock_waiters("job");
+    return kind == "lock"    ? keys.lock("job")
+           : kind == "lockq" ? keys.lock_line("job")
+                             : keys.lock_waiters("job");
   }
   /// Waits until nothing holds the lock by the server's clock.
   bool wait_free() {
