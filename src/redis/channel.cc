@@ -264,6 +264,7 @@ Step Channel::on_error(Batch& batch, const Request& request, const ErrorInfo& in
 Step Channel::later(const ErrorInfo& info) {
   if (info.verdict == Verdict::reconnect) connection_.close();
   Step step = back_off(std::string(info.text));
+  step.error = not_now(server_, info);
   step.turned_away = turns_away(info);
   return step;
 }

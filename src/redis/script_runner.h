@@ -19,7 +19,7 @@ struct Answer {
   TimePoint sent;
 };
 
-/// How long to try.
+/// How long to try; kNever: without a limit.
 struct Patience {
   TimePoint until;          ///< give up: what was sent by then and not answered is unknown (74)
   TimePoint connect_until;  ///< give up connecting, while nothing could be sent at all (69)

@@ -154,12 +154,13 @@ Task<void> Session::carry_out(Batch& batch, Patience patience) {
   Backoff backoff;
   bool noted = false;
   while (!batch.done()) {
-    const TimePoint connect_until =
-        batch.sent ? patience.until : std::min(patience.until, patience.connect_until);
+    const auto limit = [&] {
+      return batch.sent ? patience.until : std::min(patience.until, patience.connect_until);
+    };
     const bool before = batch.may_be_done;
     Step step;
-    if (loop_.now() < connect_until) {
-      step = co_await attempt(batch, connect_until, patience.until);
+    if (loop_.now() < patience.until) {
+      step = co_await attempt(batch, limit(), patience.until);
     } else {
       step.next = Step::Next::back_off;
       step.why = "there was no time left to ask it";
@@ -167,15 +168,13 @@ Task<void> Session::carry_out(Batch& batch, Patience patience) {
     if (step.next == Step::Next::fail) throw before ? after_unknown(*step.error) : *step.error;
     if (step.next != Step::Next::back_off) continue;
 
-    const TimePoint limit =
-        batch.sent ? patience.until : std::min(patience.until, patience.connect_until);
     const TimePoint now = loop_.now();
-    if (limit - now < kNotWorthAnAttempt) throw give_up(batch, step);
+    if (limit() - now < kNotWorthAnAttempt) throw give_up(batch, step);
     if (!std::exchange(noted, true)) {
       log::note(1, fmt::format("Redis at {}: {}; trying again", endpoint(server_), step.why));
     }
     // The pauses shrink towards the end, so that the last attempt is not slept through.
-    co_await loop_.sleep_until(add(now, std::min<Duration>(backoff.next(), (limit - now) / 3)));
+    co_await loop_.sleep_until(add(now, std::min<Duration>(backoff.next(), (limit() - now) / 3)));
   }
 }
 

@@ -66,7 +66,12 @@ Error no_success(const Server& server, const std::string& why, bool may_be_done)
         kAskAgain);
   }
   return Error(ExitCode::unavailable, "unavailable",
-               fmt::format("Redis at {} does not do it: {}", endpoint(server), why));
+               fmt::format("no answer from Redis at {}: {}", endpoint(server), why));
+}
+
+Error not_now(const Server& server, const ErrorInfo& info) {
+  return Error(ExitCode::unavailable, "unavailable",
+               fmt::format("Redis at {} cannot do it now: {}", endpoint(server), info.text));
 }
 
 Error refused(const Server& server, const ErrorInfo& info, std::string_view script, bool writes) {

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
 #include <memory>
@@ -10,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/loop.h"
+#include "base/unique_fd.h"
 #include "redis/session.h"
 #include "support/script.h"
 #include "support/server.h"
@@ -60,6 +65,43 @@ class Client {
 
  private:
   Task<void> pause() { co_await loop.sleep(5ms); }
+};
+
+/// Somebody on a port of 127.0.0.1 who listens to what a client says and never answers.
+class Listener {
+ public:
+  Listener() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    REQUIRE(bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0);
+    REQUIRE(listen(fd_.get(), 16) == 0);
+    REQUIRE(getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0);
+    port_ = ntohs(address.sin_port);
+  }
+  int port() const { return port_; }
+
+  /// What the next connection says first, while the client's loop turns.
+  std::string first_bytes(Client& client) const {
+    UniqueFd accepted;
+    REQUIRE(client.turn_until([&] {
+      accepted.reset(accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      return static_cast<bool>(accepted);
+    }));
+    char buffer[4096];
+    ssize_t n = 0;
+    REQUIRE(
+        client.turn_until([&] { return (n = read(accepted.get(), buffer, sizeof buffer)) > 0; }));
+    return std::string(buffer, static_cast<size_t>(n));
+  }
+  bool has_connection() const {
+    return static_cast<bool>(UniqueFd(accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+  }
+
+ private:
+  UniqueFd fd_;
+  int port_ = 0;
 };
 
 /// The error that `f` ends with; the test fails when there is none.

@@ -67,6 +67,17 @@ TEST_CASE("connect: nobody listens") {
   CHECK(took < 10s);
 }
 
+TEST_CASE("connect: the limit on connecting is none on a connection that stands") {
+  Server server(ServerSettings{.program = server_programs().front(), .tcp = true});
+  Client client(server.tcp_url());
+  client.run(kSet.call({"k"}, {"v"}));
+  const Patience patience{client.loop.now() + 60s, client.loop.now() - 1s};
+  CHECK(client.run(kSet.call({"k"}, {"w"}), patience).reply.text() == "OK");
+  server.kill();
+  const Error error = error_of([&] { client.run(kSet.call({"k"}, {"x"}), patience); });
+  CHECK(error.code() == ExitCode::unavailable);
+}
+
 TEST_CASE("connect: no socket, and one that is none") {
   TemporaryDirectory directory;
   Client client("unix://" + directory.path() + "/s");
@@ -160,6 +171,16 @@ TEST_CASE("connect: addresses that do not answer hold nobody up") {
                                                      loopback(server.port())};
   const TimePoint again = loop.now();
   CHECK(loop.run(redis::connect_any(loop, refused_first, again + 60s)).fd);
+}
+
+TEST_CASE("connect: a peer that went away raises no signal") {
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  const UniqueFd ours(ends[0]);
+  close(ends[1]);
+  CHECK(redis::send_some(ours.get(), "x").state == redis::Io::State::closed);
+  char buffer[1];
+  CHECK(redis::receive_some(ours.get(), buffer, 1).state == redis::Io::State::closed);
 }
 
 }  // namespace

@@ -97,6 +97,21 @@ TEST_CASE("fault: a time is counted from the attempt that was answered") {
   CHECK(answer.sent <= client.loop.now());
 }
 
+TEST_CASE("fault: a time is counted from when the request was sent, not from the reply") {
+  Server server(server_programs().front());
+  server.command({"SCRIPT", "LOAD", std::string(kMark.script().source)});
+  Peer peer(server.socket());
+  peer.plan(0, {Fault::Kind::hold_reply});
+  Client client(peer.url());
+  auto running = client.session->run(kMark.call({"marks"}, {"x"}), client.within());
+  client.loop.start(running);
+  REQUIRE(client.turn_until([&] { return peer.faults() > 0; }));
+  const TimePoint sent = client.loop.now();
+  peer.release();
+  REQUIRE(client.turn_until([&] { return running.done(); }));
+  CHECK(running.take().sent <= sent);
+}
+
 TEST_CASE("fault: a pipeline cut anywhere is finished, each request in order") {
   Server server(GENERATE(from_range(server_programs())));
   for (const size_t bytes : {size_t{0}, size_t{45}, size_t{100}, size_t{500}, size_t{1000}}) {

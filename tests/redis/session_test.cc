@@ -82,6 +82,7 @@ TEST_CASE(
   for (int i = 0; i < 6; ++i)
     calls.push_back((i == 2 || i == 4 ? kPushToo : kPush).call({"list"}, {std::to_string(i)}));
   client.loop.run(client.session->run_all(calls, client.within()));
+  const int64_t connection = client.command({"CLIENT", "ID"}).number();
   server.command({"FLUSHALL"});
   server.command({"SCRIPT", "FLUSH"});
   server.command({"SCRIPT", "LOAD", std::string(kPush.script().source)});
@@ -94,6 +95,7 @@ TEST_CASE(
   CHECK(answers[1].reply.number() == 2);
   CHECK(answers[2].reply.number() == 5);
   CHECK(answers[5].reply.number() == 8);
+  CHECK(client.command({"CLIENT", "ID"}).number() == connection);
 }
 
 TEST_CASE("session: much data in both directions stands still nowhere") {

@@ -122,6 +122,24 @@ TEST_CASE("tls: the name that is verified can be another than the host") {
   }
 }
 
+/// What a client says first to whoever listens.
+std::string hello(const std::string& name) {
+  const Listener listener;
+  redis::Server server =
+      redis::parse_url("rediss://127.0.0.1:" + std::to_string(listener.port()), "-u");
+  server.tls.ca_file = certificates().ca();
+  server.tls.sni = name;
+  Client client(server);
+  auto running = client.session->run(kEcho.call({}, {"x"}), client.within());
+  client.loop.start(running);
+  return listener.first_bytes(client);
+}
+
+TEST_CASE("tls: the name is asked for, unless it is a number") {
+  CHECK(hello("asked.example").find("asked.example") != std::string::npos);
+  CHECK(hello("").find("127.0.0.1") == std::string::npos);
+}
+
 TEST_CASE("tls: a client certificate where one is asked for") {
   Server server(settings(GENERATE(from_range(server_programs())), "good", true));
   redis::Server with = target(server);

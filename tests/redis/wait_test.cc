@@ -64,6 +64,29 @@ TEST_CASE("wait: without a message it ends at its moment, not before and not muc
   CHECK_FALSE(client.loop.run(client.session->wait_message("mailbox", past)));
 }
 
+TEST_CASE("wait: the server is asked to end early, for it ends late") {
+  const Listener listener;
+  Client client("redis://127.0.0.1:" + std::to_string(listener.port()));
+  const auto asked_for = [&](Duration limit) {
+    auto waiting = client.session->wait_message("mailbox", add(client.loop.now(), limit));
+    client.loop.start(waiting);
+    const std::string sent = listener.first_bytes(client);
+    INFO(sent);
+    REQUIRE(sent.find("BLPOP") != std::string::npos);
+    const size_t end = sent.rfind("\r\n");
+    return std::stod(sent.substr(sent.rfind('\n', end - 1) + 1));
+  };
+  const double seconds = asked_for(60s);
+  CHECK(seconds <= 59.890);
+  CHECK(seconds >= 30);  // unless connecting took that long
+  // Never 0, which is for ever.
+  CHECK(asked_for(100h) <= 3600);
+  auto soon = client.session->wait_message("mailbox", client.loop.now() + 109ms);
+  client.loop.start(soon);
+  REQUIRE(client.turn_until([&] { return soon.done(); }));
+  CHECK_FALSE(listener.has_connection());
+}
+
 TEST_CASE("wait: cut short by a lost connection, but not in a busy loop") {
   Server server(GENERATE(from_range(server_programs())));
   Client client(server.url());
