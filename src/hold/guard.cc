@@ -10,8 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
 
 #include "hold/descriptors.h"
 #include "hold/kernel_timer.h"
@@ -24,29 +22,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr char kName[] = "lease-guard";
-
-/// Another name than the supervisor's, for ps and for `pkill -9 dcoord`, which would otherwise take
-/// both at once.
-void rename_self() {
-  prctl(PR_SET_NAME, kName);
-  char text[1024];
-  if (read_file("/proc/self/stat", text, sizeof text) <= 0) return;
-  const char* at = strrchr(text, ')');
-  unsigned long begin = 0;
-  unsigned long end = 0;
-  for (int field = 3; at && field <= 49; ++field) {
-    at = strchr(at + 1, ' ');
-    if (at && field == 48) begin = strtoul(at, nullptr, 10);  // arg_start, proc(5)
-    if (at && field == 49) end = strtoul(at, nullptr, 10);
-  }
-  if (!at || begin == 0 || end <= begin) return;
-  auto* const argv = reinterpret_cast<char*>(begin);
-  const size_t size = end - begin;
-  memset(argv, 0, size);
-  memcpy(argv, kName, std::min(size - 1, sizeof kName - 1));
-}
 
 class Guard {
  public:
@@ -73,7 +48,8 @@ class Guard {
 
  private:
   void set_up() {
-    rename_self();
+    // Not to be hit by `pkill -9 dcoord` together with the supervisor.
+    rename_process("lease-guard");
     // When the supervisor dies: wakes this process if it is stopped. The closed socket tells the
     // rest.
     prctl(PR_SET_PDEATHSIG, SIGCONT);

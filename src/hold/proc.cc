@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -78,6 +79,19 @@ struct Search {
 
 PidList everybody;  // what begin_looking saw
 
+/// Whether /proc is there and counts processes as we do; asked anew in a fork.
+bool usable() {
+  static pid_t asked = 0;
+  static bool answer = false;
+  const pid_t self = getpid();
+  if (asked == self) return answer;
+  char target[16] = {};
+  const ssize_t n = readlink("/proc/self", target, sizeof target - 1);
+  answer = n > 0 && atoi(target) == self;
+  asked = self;
+  return answer;
+}
+
 bool children_files() {
   static const bool exist = access("/proc/thread-self/children", R_OK) == 0;
   return exist && !no_children_files;
@@ -104,6 +118,7 @@ ssize_t read_file(const char* path, char* buffer, size_t size) {
 
 bool read_stat(pid_t pid, ProcessStat& out) {
   char text[1024];
+  if (!usable()) return false;
   if (read_file((Path() << "/proc/" << pid << "/stat").get(), text, sizeof text) <= 0) return false;
   // The name is in parentheses and may itself have parentheses and spaces.
   const char* const open = strchr(text, '(');
@@ -121,6 +136,7 @@ bool read_stat(pid_t pid, ProcessStat& out) {
     ++at;
     if (field == 4) out.parent = static_cast<pid_t>(strtol(at, nullptr, 10));
     if (field == 5) out.group = static_cast<pid_t>(strtol(at, nullptr, 10));
+    if (field == 6) out.session = static_cast<pid_t>(strtol(at, nullptr, 10));
     if (field == 20) out.threads = static_cast<int>(strtol(at, nullptr, 10));
     if (field == 22) out.start = strtoull(at, nullptr, 10);
   }
@@ -149,7 +165,7 @@ bool for_each_number(const char* directory, void (*visit)(int, void*), void* con
 }
 
 void begin_looking() {
-  if (children_files()) return;
+  if (!usable() || children_files()) return;
   everybody.count = 0;
   const auto look = [](int number, void*) {
     ProcessStat stat;
@@ -159,6 +175,7 @@ void begin_looking() {
 }
 
 void add_children(pid_t pid, int threads, PidList& out) {
+  if (!usable()) return;
   if (!children_files()) {
     for (int i = 0; i < everybody.count; ++i) {
       if (everybody.entries[i].parent == pid) out.add(everybody.entries[i].pid, pid);
@@ -180,6 +197,24 @@ void add_children(pid_t pid, int threads, PidList& out) {
     add_numbers(path.get(), s.parent, *s.out);
   };
   for_each_number(task.get(), look, &search);
+}
+
+void rename_process(const char* name) {
+  prctl(PR_SET_NAME, name);
+  char text[1024];
+  if (read_file("/proc/self/stat", text, sizeof text) <= 0) return;
+  const char* at = strrchr(text, ')');
+  unsigned long begin = 0;
+  unsigned long end = 0;
+  for (int field = 3; at && field <= 49; ++field) {
+    at = strchr(at + 1, ' ');
+    if (at && field == 48) begin = strtoul(at, nullptr, 10);  // arg_start, proc(5)
+    if (at && field == 49) end = strtoul(at, nullptr, 10);
+  }
+  if (!at || begin == 0 || end <= begin) return;
+  const size_t size = end - begin;
+  memset(reinterpret_cast<char*>(begin), 0, size);
+  memcpy(reinterpret_cast<char*>(begin), name, std::min(size - 1, strlen(name)));
 }
 
 }  // namespace dcoord::hold

@@ -6,7 +6,8 @@
 
 namespace dcoord::hold {
 
-/// Reading /proc without allocating: it is done while a tree is being killed.
+/// Reading /proc without allocating: it is done while a tree is being killed. Where there is no
+/// /proc, or that of another PID namespace with other numbers, nothing is found.
 
 /// What /proc/PID/stat says of a process.
 struct ProcessStat {
@@ -14,6 +15,7 @@ struct ProcessStat {
   char state = 0;  ///< 'R', 'S', 'T' stopped, 'Z' ...
   pid_t parent = 0;
   pid_t group = 0;
+  pid_t session = 0;
   int threads = 1;
   unsigned long long start = 0;  ///< clock ticks since boot: with the process id, an identity
 };
@@ -51,6 +53,9 @@ void add_children(pid_t pid, int threads, PidList& out);
 /// false when the directory cannot be read.
 bool for_each_number(const char* directory, void (*visit)(int number, void* context),
                      void* context);
+
+/// Gives this process another name, for ps and pkill, in its arguments too.
+void rename_process(const char* name);
 
 /// For tests: as on a kernel without the children files.
 void pretend_no_children_files(bool pretend);

@@ -90,10 +90,6 @@ class Supervisor {
   /// was sent it), else 0. For those that run one command after the other.
   int asked_to_end() const;
 
-  /// `pid` is a child that the caller started and waits for by itself (a hook): no part of the
-  /// tree.
-  void spare(int pid);
-
   /// Whether the command has been started and its end not yet seen.
   bool running() const;
   /// The command's process id while it runs, else 0; and the guard's.

@@ -83,6 +83,7 @@ std::vector<std::string> probe(const std::string& report, const std::vector<std:
 void Hold::start(const std::vector<std::string>& options, const std::vector<std::string>& command,
                  const Setup& setup) {
   std::vector<std::string> all = probe(file("report"), options, command);
+  all.insert(all.begin(), setup.wrapper.begin(), setup.wrapper.end());
   std::vector<char*> argv;
   for (auto& word : all) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -93,7 +94,7 @@ void Hold::start(const std::vector<std::string>& options, const std::vector<std:
   for (int fd = 3; fd < 1024; ++fd) close(fd);  // whatever we were started with ourselves
   for (const int fd : setup.closed) close(fd);
   if (setup.prepare) setup.prepare();
-  execv(argv[0], argv.data());
+  execvp(argv[0], argv.data());
   _exit(99);
 }
 

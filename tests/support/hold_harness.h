@@ -26,9 +26,10 @@ std::string program(const std::string& name);
 
 /// What a started process gets.
 struct Setup {
-  std::vector<int> closed;        ///< descriptors
-  std::function<void()> prepare;  ///< runs in the child, last
-  bool new_session = true;        ///< without a controlling terminal
+  std::vector<std::string> wrapper;  ///< a command that starts it
+  std::vector<int> closed;           ///< descriptors
+  std::function<void()> prepare;     ///< runs in the child, last
+  bool new_session = true;           ///< without a controlling terminal
 };
 
 /// A hold_probe with a workload under it, in a folder of its own. Its destructor ends what is left.

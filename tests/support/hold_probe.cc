@@ -36,7 +36,6 @@ class Probe {
   Task<int> run(hold::Command command) {
     report("supervisor " + std::to_string(getpid()));
     report("guard " + std::to_string(supervisor_.guard_pid()));
-    if (args_.contains("--spare")) supervisor_.spare(std::stoi(args_["--spare"]));
     if (args_.contains("--wait")) {
       Task<void> until = wait_for_file();
       Task<int> interrupted = supervisor_.interrupted();

@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
-#include <filesystem>
-#include <fstream>
 
 #include "support/hold_harness.h"
 
@@ -145,73 +143,4 @@ TEST_CASE("hold: a guard that was killed while waiting is replaced", "[hold]") {
   CHECK(eventually([&] { return dead(hold.guard()); }));
   hold.create("go");
   CHECK(hold.code() == 6);
-}
-
-TEST_CASE("hold: as PID 1 of a container", "[hold]") {
-  if (system("unshare --fork --pid --mount-proc true 2>/dev/null") != 0)
-    SKIP("no PID namespaces here");
-  Hold hold;
-  const auto start = [&](const std::vector<std::string>& command) {
-    const std::string quoted = hold.shell_line({"--lease", "60000"}, command);
-    Setup setup;
-    setup.prepare = [quoted] {
-      // HOLD_DIR=... stands first: it is in our environment already.
-      const std::string all =
-          "exec unshare --fork --pid --mount-proc " + quoted.substr(quoted.find(' ') + 1);
-      execl("/bin/sh", "sh", "-c", all.c_str(), nullptr);
-    };
-    hold.start({}, {"true"}, setup);
-  };
-  // unshare's child is PID 1 there; its number here is in NSpid of the workload's parents.
-  const auto first_process = [&] {
-    std::string text;
-    const bool found = eventually([&] {
-      for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-        std::ifstream cmdline(entry.path() / "cmdline");
-        std::string name;
-        std::getline(cmdline, name, '\0');
-        std::string report;
-        std::getline(cmdline, report, '\0');
-        std::getline(cmdline, report, '\0');
-        if (name == program("hold_probe") && report == hold.file("report"))
-          text = entry.path().filename();
-      }
-      return !text.empty();
-    });
-    REQUIRE(found);
-    return std::stoi(text);
-  };
-  SECTION("exit codes and signals") {
-    start(workload("exit", "6"));
-    CHECK(hold.code() == 6);
-  }
-  SECTION("TERM is forwarded, and dying of it is 128+15") {
-    start({"sh", "-c", "\"$0\" record & wait", program("hold_workload")});
-    eventually([&] { return !hold.lines("pids").empty(); });
-    kill(first_process(), SIGTERM);
-    CHECK(hold.code() == 128 + SIGTERM);
-    hold.all_dead();
-  }
-  SECTION("orphans are collected") {
-    start(workload("record"));
-    eventually([&] { return !hold.lines("pids").empty(); });
-    const pid_t one = first_process();
-    // As `docker exec` does: from outside into the namespace, and leaving an orphan there.
-    const std::string enter =
-        "nsenter -t " + std::to_string(one) + " -p -m sh -c '(sleep 0.05 & )'";
-    REQUIRE(system(enter.c_str()) == 0);
-    const auto no_zombies = [&] {
-      for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-        std::ifstream stat(entry.path() / "stat");
-        std::string text;
-        std::getline(stat, text);
-        if (text.find("(sleep) Z " + std::to_string(one)) != std::string::npos) return false;
-        if (text.find("(sleep) S " + std::to_string(one)) != std::string::npos) return false;
-      }
-      return true;
-    };
-    CHECK(eventually(no_zombies));
-    hold.create("stop");
-    CHECK(hold.code() == 7);
-  }
 }
