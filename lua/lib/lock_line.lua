@@ -63,21 +63,31 @@ end
 -- How many live entries are not of the chain of holds that starts at `parent` and goes outwards.
 local function others_than(parent)
   local count, hops = st.holders + st.offers, 0
-  while parent ~= '' and hops < 100 do
-    local raw = redis.call('HGET', lock, 'h' .. parent)
-    if not raw then break end
-    local h = read_holder(raw)
-    if h.ends > now then count = count - 1 end
-    parent, hops = h.parent, hops + 1
+  local h = live_entries()[parent]
+  while h and not has(h.flags, RESTING) and hops < 100 do
+    count, hops = count - 1, hops + 1
+    h = live_entries()[h.parent]
   end
   return count
+end
+
+-- How many slots are taken, those beyond the limit too: it may have been cut while they were held.
+local function slots_taken()
+  local _, taken = string.gsub(slots, '1', '1')
+  if st.holders + st.offers <= taken then return taken end
+  local beyond = {}
+  for _, h in pairs(live_entries()) do
+    if h.slot >= st.limit and not beyond[h.slot] then
+      beyond[h.slot], taken = true, taken + 1
+    end
+  end
+  return taken
 end
 
 -- Whether a request can have the lock now.
 local function fits(flags, parent)
   if st.limit > 0 then
-    -- After a cut of the limit, holds of higher slots still count.
-    return st.holders + st.offers - st.nested < st.limit and string.find(slots, '0', 1, true) ~= nil
+    return string.find(slots, '0', 1, true) ~= nil and slots_taken() < st.limit
   elseif has(flags, EXCLUSIVE) then
     if st.holders + st.offers == 0 then return true end
     return parent ~= '' and others_than(parent) == 0
@@ -189,7 +199,10 @@ local function advance(waited_for)
     if i > #batch then
       batch, i = read_line(position, size), 1
       position, size = position + #batch, 100
-      if #batch == 0 then break end
+      if #batch == 0 then
+        if position == 0 then st.waiters = 0 end  -- the line's keys are gone
+        break
+      end
     end
     local head, w = batch[i], batch[i].record
     i = i + 1
@@ -202,6 +215,7 @@ local function advance(waited_for)
       end
       leaving[#leaving + 1] = head.token
     elseif state == 'asked' or given >= 100 or not fits(w.flags, w.parent) then
+      if state == 'alive' then st.roll_end = 0 end  -- the first in line answered: the roll call is over
       first = head
       break
     else

@@ -24,7 +24,7 @@ end
 
 -- Writes what changed. Fields are removed first: when memory is out, a script whose first write frees is let through.
 local function save_state()
-  if #unset > 0 then redis.call('HDEL', lock, unpack(unset)) end
+  for i = 1, #unset, 5000 do redis.call('HDEL', lock, unpack(unset, i, math.min(i + 4999, #unset))) end
   local raise = st.max_end + DAY > st.expires
   if raise then st.expires = math.max(st.max_end, now) + DAY + HOUR end
   put('s', struct.pack(STATE, LAYOUT, st.fence, st.expires, st.min_end, st.max_end, st.line_expires, st.limit,

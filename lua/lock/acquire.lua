@@ -20,7 +20,7 @@
   Returns  {nested, holder}  would wait for the hold it is nested in
   Returns  {upgrading, holder}  another reader waits to become the writer already
   Returns  {revoked}  the hold of this token, or the one it is nested in, was taken away
-  Returns  {gone}  this token was released, left or lost before
+  Returns  {gone}  this token was released or left before (one whose lease ended asks anew)
   Returns  {limit, limit, names}  others hold or wait under another limit or other names
   Writes  yes
   Retry  safe: the token finds its entry or its place again
@@ -64,8 +64,7 @@ local caller = nil
 load_state(raw)
 ring = ring_raw
 if limit > 0 then bits = 0 end
-local caller = nil
-local reentrant, wants_wait = string.find(flags, 'r', 1, true), string.find(flags, 'w', 1, true)
+local in_line_before = st.waiters
 
 local function finish(reply)
   put_extras()
@@ -88,14 +87,16 @@ if own_raw then
   if has(own.flags, RESTING) then return {'gone'} end
   if own.ends > now then
     if has(own.flags, REVOKED) then return {'revoked'} end
-    local how, waited = 'again', 0
+    local how, waited, offered_at = 'again', 0, own.since
     own.ttl = ttl
     if st.limit > 0 then slots = redis.call('HGET', lock, 'b') end
     if has(own.flags, OFFERED) then
       own.flags, own.ends, own.since = own.flags - OFFERED, now + ttl, now
       st.offers, st.holders = st.offers - 1, st.holders + 1
-      how, waited = 'claimed', math.max(0, now - math.floor(own.ticket / 1000))
-      count_grant(own.ticket)
+      -- The ticket of an upgrade is its place before all others, not the time at which it asked.
+      local asked = own.ticket > 1 and own.ticket or offered_at * 1000
+      how, waited = 'claimed', math.max(0, now - math.floor(asked / 1000))
+      count_grant(asked)
       write_holder(token, own)
       -- Readers and slots go in together: a claim goes on with what one hand-over could not do.
       if st.waiters > 0 and not has(own.flags, EXCLUSIVE) then advance() end
@@ -119,9 +120,18 @@ if raw and (st.limit ~= limit or (stored[2] or '') ~= ARGV[10]) then
   if live > 0 and (st.limit == 0 or limit == 0 or not string.find(flags, 'z', 1, true)) then
     return {'limit', st.limit, stored[2] or ''}
   end
+  -- A pool may be cut or added to, but a name keeps its number while somebody may hold it.
+  local old_names, new_names = (stored[2] or '') .. ',', ARGV[10] .. ','
+  local shorter = math.min(#old_names, #new_names)
+  if live > 0 and string.sub(old_names, 1, shorter) ~= string.sub(new_names, 1, shorter) then
+    return {'limit', st.limit, stored[2] or ''}
+  end
 end
 if st.limit ~= limit or (stored[2] or '') ~= ARGV[10] then
-  slots = string.sub(slots, 1, limit) .. string.rep('0', limit - #slots)
+  slots = string.rep('0', limit)
+  for _, h in pairs(limit > 0 and live_entries() or {}) do
+    if h.slot < limit then slots = string.sub(slots, 1, h.slot) .. '1' .. string.sub(slots, h.slot + 2) end
+  end
   st.limit, st.slots_changed = limit, true
   if ARGV[10] ~= '' then put('p', ARGV[10]) elseif stored[2] then unset[#unset + 1] = 'p' end
   if limit == 0 then unset[#unset + 1] = 'b' end
@@ -151,6 +161,12 @@ end
 local ticket = st.waiters > 0 and tonumber(redis.call('ZSCORE', line, token) or nil) or nil
 if not raw then redis.call('ZADD', index, 'NX', now, ARGV[9]) end
 
+-- An upgrade whose outer hold has ended is a request like any other.
+if ticket == 1 and not upgrade then
+  leave_line({token})
+  ticket = nil
+end
+
 -- An upgrade stands before all others; two of them would wait for each other for ever.
 if upgrade and not ticket and st.waiters > 0 then
   local head = read_line(0, 1)[1]
@@ -176,9 +192,10 @@ local who, since, left = '', 0, 0
 for id, h in pairs(live_entries()) do
   if h.ends > now and id ~= token and (since == 0 or h.since < since) then who, since, left = h.who, h.since, h.ends - now end
 end
+local held_for = since > 0 and now - since or 0
 if not wants_wait then
-  local reply = {more_dead and 'again' or 'held', who, now - since, left, st.waiters}
-  if purged or ticket or #mails > 0 or more_dead then return finish(reply) end
+  local reply = {more_dead and 'again' or 'held', who, held_for, left, st.waiters}
+  if purged or #mails > 0 or st.waiters ~= in_line_before then return finish(reply) end
   return reply
 end
 
@@ -187,7 +204,7 @@ caller = token
 local fresh = not ticket
 if fresh then
   ticket = upgrade and 1 or tonumber(ARGV[5])
-  if not upgrade and ticket <= st.lapsed_ticket then
+  if not upgrade and ticket <= math.max(1, st.lapsed_ticket) then
     st.last_ticket = math.max(st.last_ticket + 1, now_us)
     ticket = st.last_ticket
   end
@@ -196,7 +213,7 @@ if fresh then
 end
 redis.call('HSET', waiters, token, write_waiter({flags = bits, deadline = now + LIVENESS, parent = parent,
   mailbox = ARGV[7], who = ARGV[8]}))
-if fresh and (st.waiters == 1 or now + DAY > st.line_expires) then
+if (fresh and st.waiters == 1) or now + DAY > st.line_expires then
   st.line_expires = now + DAY + HOUR
   redis.call('PEXPIREAT', line, st.line_expires)
   redis.call('PEXPIREAT', waiters, st.line_expires)
@@ -210,15 +227,15 @@ if mine then
 end
 
 -- A roll call that did not reach this request yet goes on, 100 at a time.
-if st.roll_end ~= 0 and ticket > st.roll_upto and first and first.token ~= token then call_roll(st.roll_upto) end
+if st.roll_end > now and ticket > st.roll_upto and first and first.token ~= token then call_roll(st.roll_upto) end
 
 local place = redis.call('ZRANK', line, token) or 0
 local look = HEARTBEAT
-if more_dead or (st.roll_end ~= 0 and ticket > st.roll_upto) then
+if more_dead or (st.roll_end > now and ticket > st.roll_upto) then
   look = 1
-elseif st.roll_end ~= 0 then
-  look = math.min(look, math.max(0, st.roll_end - now) + 1 + place)
+elseif st.roll_end > now then
+  look = math.min(look, st.roll_end - now + 1 + place)
 elseif (place == 0 or st.offers > 0) and st.min_end > 0 then
   look = math.min(look, math.max(0, st.min_end - now) + 1 + place)
 end
-return finish({'wait', look, place, st.waiters, string.format('%.0f', ticket), who, now - since, left, now})
+return finish({'wait', look, place, st.waiters, string.format('%.0f', ticket), who, held_for, left, now})

@@ -45,6 +45,7 @@ local caller, ttl = nil, 0
 -- @include lib/lock_line
 if not raw then
   -- A lock that is not there: only the tombstone, in case the acquire is still under way.
+  redis.call('HDEL', lock, '')
   redis.call('HSET', lock, 't', bury(ring_raw, token, now))
   redis.call('PEXPIRE', lock, 2 * MINUTE)
   return {'gone'}
@@ -66,7 +67,7 @@ local function end_hold(own)
   local rest = math.max(0, own.since + least - now)
   for id in pairs(inner) do
     local h = live_entries()[id]
-    holds = record(holds, now - h.since)
+    if not has(h.flags, OFFERED) and not has(h.flags, RESTING) then holds = record(holds, now - h.since) end
     if id == token and rest > 0 then
       h.flags, h.ends = h.flags + RESTING, now + rest
       write_holder(id, h)
@@ -103,5 +104,7 @@ st.ring_changed = true
 if st.holders + st.offers == 0 then st.min_end = 0 end
 advance(first_may_look_earlier)
 put_extras()
+-- Freeing first: when memory is out, a script is only let through if its first write frees.
+redis.call('HDEL', lock, '')
 save_state()
 return send(reply)

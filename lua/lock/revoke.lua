@@ -22,6 +22,7 @@ local own = read_holder(own_raw)
 if own.ends <= now or has(own.flags, RESTING) then return {'gone'} end
 if not has(own.flags, REVOKED) then
   own.flags = own.flags + REVOKED
+  redis.call('HDEL', lock, '')  -- freeing first: let through when memory is out
   redis.call('HSET', lock, 'h' .. token, pack_holder(own))
 end
 mail(own.mailbox, 'revoked')

@@ -97,25 +97,37 @@ class Binding {
     hooks.revoked = [&](TimePoint until) {
       return heard_revoked(*listener, lock.mailbox(request.token), until);
     };
-    hooks.extended = [](TimePoint) { return true; };
+    TimePoint valid_end = granted.valid_end;
+    hooks.extended = [&](TimePoint at) {
+      valid_end = at;
+      return true;
+    };
     hooks.lost = [&](const LossReason&) { lost.set(); };
     LeaseKeeper keeper(loop_, times_, granted.valid_end, std::move(hooks));
     keeper.start();
-    Task<bool> ended = [](Task<void> end) -> Task<bool> {
-      co_await end;
-      co_return true;
-    }(bound_.ended());
-    Task<bool> gone = [](Event& event) -> Task<bool> {
-      co_await event.wait();
-      co_return true;
-    }(lost);
+    Task<bool> ended = as_answer(bound_.ended());
+    Task<bool> gone = as_answer(wait_for(lost));
     Task<std::variant<bool, bool>> both = race(loop_, std::move(ended), std::move(gone));
     const auto outcome = co_await both;
     keeper.stop();
-    if (outcome.index() == 1) bound_.signal(signal_);
+    if (outcome.index() == 1 && bound_.signal(signal_)) {
+      // Nobody else gets in before it has stopped, or the lease has ended by itself.
+      Task<bool> stopped = as_answer(bound_.ended());
+      Task<bool> too_late = as_answer(sleep_until(valid_end));
+      Task<std::variant<bool, bool>> which = race(loop_, std::move(stopped), std::move(too_late));
+      const auto first = co_await which;
+      if (first.index() == 1) co_return;
+    }
     const redis::Patience patience{add(loop_.now(), times_.ttl), kNever};
     co_await lock.release(request.token, Duration::zero(), false, patience);
   }
+
+  static Task<bool> as_answer(Task<void> task) {
+    co_await task;
+    co_return true;
+  }
+  static Task<void> wait_for(Event& event) { co_await event.wait(); }
+  Task<void> sleep_until(TimePoint at) { co_await loop_.sleep_until(at); }
 
   static Task<bool> heard_revoked(redis::ScriptRunner& listener, std::string mailbox,
                                   TimePoint until) {

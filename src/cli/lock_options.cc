@@ -170,6 +170,24 @@ std::string resource_of(const LockRequest& request, int slot) {
   return slot >= 0 && i < request.pool.size() ? request.pool[i] : "";
 }
 
+namespace {
+
+/// Leaves the line (or gives up what was granted meanwhile); the reason when that could not be
+/// confirmed.
+Task<std::string> leave(Context& context, Lock& lock, std::string token, bool timed_out) {
+  const redis::Patience patience{add(context.loop().now(), context.config().command_timeout),
+                                 kNever};
+  std::string failure;
+  try {
+    co_await lock.release(std::move(token), Duration::zero(), timed_out, patience);
+  } catch (const Error& error) {
+    failure = error.what();
+  }
+  co_return failure;
+}
+
+}  // namespace
+
 Task<LockAnswer> take_lock(Context& context, Lock& lock, const LockOptions& options,
                            LockRequest request) {
   const Duration patience = options.patience();
@@ -183,31 +201,46 @@ Task<LockAnswer> take_lock(Context& context, Lock& lock, const LockOptions& opti
   // hang.
   const Config& config = context.config();
   redis::Patience first = context.patience(config.connect_timeout + config.command_timeout);
-  first.until = std::min(first.until, until);
   first.connect_until = std::min(first.connect_until, until);
-  WaitingLine line(loop, context.config(), fmt::format("lock '{}'", lock.name()));
-  const std::string token = request.token;
-  std::function<void(const LockWaiting&)> on_wait = [&line](const LockWaiting& waiting) {
+  WaitingLine line(loop, config, fmt::format("lock '{}'", lock.name()));
+  bool in_line = false;
+  std::function<void(const LockWaiting&)> on_wait = [&](const LockWaiting& waiting) {
+    in_line = true;
     line.update(waiting);
   };
-  Task<LockAnswer> acquiring = lock.acquire(std::move(request), until, first, std::move(on_wait));
-  LockAnswer answer = co_await acquiring;
-  if (!std::holds_alternative<LockWaiting>(answer)) co_return answer;
-  std::string failure;
+  const std::string token = request.token;
+  std::optional<LockAnswer> answer;
+  std::optional<Error> error;
   try {
-    const redis::Patience leave_patience{add(loop.now(), context.config().command_timeout), kNever};
-    co_await lock.release(token, Duration::zero(), true, leave_patience);
-  } catch (const Error& error) {
-    failure = error.what();
+    Task<LockAnswer> acquiring = lock.acquire(std::move(request), until, first, std::move(on_wait));
+    answer.emplace(co_await acquiring);
+  } catch (const Error& e) {
+    error.emplace(e);
   }
+  if (error && error->code() == ExitCode::unknown) {
+    // Now that nobody waits for it, it must not be granted any more: if that is confirmed, the
+    // outcome is known.
+    Task<std::string> leaving = leave(context, lock, token, false);
+    const std::string failure = co_await leaving;
+    if (failure.empty()) {
+      throw Error(ExitCode::unavailable, "unavailable",
+                  fmt::format("gave up on lock '{}': {}", lock.name(), error->what()));
+    }
+  }
+  if (error) throw *error;
+  if (std::holds_alternative<LockGranted>(*answer)) co_return *answer;
+  const bool timed_out = std::holds_alternative<LockWaiting>(*answer);
+  if (!timed_out && !in_line) co_return *answer;
+  Task<std::string> leaving = leave(context, lock, token, timed_out);
+  const std::string failure = co_await leaving;
   if (!failure.empty()) {
     throw Error(
         ExitCode::unknown, "unknown",
         fmt::format("gave up on lock '{}', but could not leave its line: {}", lock.name(), failure),
-        fmt::format("run it again with --request-id {}, or leave it: the place is lost after 25s",
+        fmt::format("run it again with --request-id {}, or let it be: a place is lost after 25s",
                     token));
   }
-  co_return answer;
+  co_return *answer;
 }
 
 }  // namespace dcoord::cli

@@ -152,9 +152,16 @@ class LockRun {
     std::unique_ptr<redis::ScriptRunner> listener;
     LeaseKeeper keeper(loop(), times_, granted.valid_end, hooks(loss, listener));
     keeper.start();
-    Task<hold::Outcome> running =
-        supervisor_.run(std::move(command), hold_options(), granted.valid_end);
-    const hold::Outcome outcome = co_await running;
+    hold::Outcome outcome;
+    std::optional<Error> failure;
+    try {
+      Task<hold::Outcome> running =
+          supervisor_.run(std::move(command), hold_options(), granted.valid_end);
+      outcome = co_await running;
+    } catch (const Error& error) {  // the system refused: nothing was started
+      failure.emplace(error);
+      outcome.ending = hold::Ending::not_started;
+    }
     keeper.stop();
     if (outcome.ending == hold::Ending::lost && !loss) {
       loss = LossReason{false, times_.renew_every == kForever
@@ -167,6 +174,7 @@ class LockRun {
       Task<void> releasing = release(outcome);
       co_await releasing;
     }
+    if (failure) throw *failure;
     if (outcome.ending == hold::Ending::lost) {
       Task<void> after = on_lost(env, *loss);
       co_await after;
@@ -198,13 +206,16 @@ class LockRun {
   }
 
   Task<void> release(const hold::Outcome& outcome) {
+    // A command that never ran, or whose hold was taken away, has no claim on its least time.
+    const bool ran =
+        outcome.ending == hold::Ending::by_itself || outcome.ending == hold::Ending::max_time;
+    const Duration least = ran ? o_.min_hold : Duration::zero();
     // Short: whoever called us wants the command's exit status, and the lease ends by itself.
     const redis::Patience patience{
         add(loop().now(), std::min<Duration>(5s, context_.config().command_timeout)), kNever};
     std::string failure;
     try {
-      const LockReleased released =
-          co_await lock_.release(request_.token, o_.min_hold, false, patience);
+      const LockReleased released = co_await lock_.release(request_.token, least, false, patience);
       if (released.what == LockReleased::What::gone && outcome.ending != hold::Ending::lost) {
         log::warning(fmt::format(
             "lock '{}' was not held any more when the command ended: the server lost it",

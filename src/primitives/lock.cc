@@ -184,7 +184,10 @@ Task<void> Lock::deliver(const Reply& reply, size_t from, Patience patience) {
     commands.push_back({"RPUSH", reply.at(i).text(), reply.at(i + 1).text()});
     commands.push_back({"PEXPIRE", reply.at(i).text(), "60000"});
   }
-  co_await scripts_.run_commands(std::move(commands), patience);
+  try {
+    co_await scripts_.run_commands(std::move(commands), patience);
+  } catch (const Error&) {  // what the script did is done all the same
+  }
 }
 
 Task<LockAnswer> Lock::ask(LockRequest request, bool wait, std::string ticket, Patience patience) {
@@ -217,13 +220,14 @@ Task<LockAnswer> Lock::ask(LockRequest request, bool wait, std::string ticket, P
 Task<LockAnswer> Lock::acquire(LockRequest request, TimePoint until, Patience first,
                                std::function<void(const LockWaiting&)> on_wait) {
   Patience patience = first;
+  // However little of the wait is left, an ask that is under way gets the time to be answered.
+  const Duration answer_time = first.until - loop_.now();
   std::string ticket;
   while (true) {
     LockAnswer answer = co_await ask(request, true, ticket, patience);
     auto* waiting = std::get_if<LockWaiting>(&answer);
     if (waiting == nullptr) co_return answer;
     const TimePoint told = loop_.now();
-    patience = {until, kNever};
     ticket = waiting->ticket;
     if (on_wait) on_wait(*waiting);
     TimePoint look = std::min(waiting->look_at, until);
@@ -234,6 +238,7 @@ Task<LockAnswer> Lock::acquire(LockRequest request, TimePoint until, Patience fi
       if (!delay || *delay == Duration::zero()) break;
       look = std::min(look, loop_.now() + *delay);
     }
+    patience = {std::max(until, add(loop_.now(), answer_time)), kNever};
     if (loop_.now() >= until) {
       waiting->held_for += loop_.now() - told;
       co_return answer;

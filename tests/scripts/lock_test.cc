@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "redis/scripts.h"
 #include "support/lock_world.h"
 
 namespace dcoord::testing {
@@ -17,6 +18,14 @@ using Why = LockRefused::Why;
 using State = LockView::State;
 
 std::string any_server() { return GENERATE(from_range(server_programs())); }
+
+/// Makes a waiter as dead as one that has not looked for longer than waiters live.
+void kill_waiter(LockWorld& w, const LockWorld::Request& r) {
+  std::string record = w.server.command({"HGET", w.key("lockw"), r.token}).text();
+  const double past = 1.0;
+  std::memcpy(record.data() + 1, &past, sizeof past);  // the deadline, behind the byte of flags
+  w.server.command({"HSET", w.key("lockw"), r.token, record});
+}
 
 TEST_CASE("a free lock is granted, and the same token never counts twice") {
   LockWorld w(any_server());
@@ -475,13 +484,7 @@ TEST_CASE("a waiter whose liveness has ended is skipped, and gets its place back
   const auto place = w.waiting(slow);
   REQUIRE(place);
   REQUIRE(w.waiting(b));
-  // As if it had not looked for longer than waiters live: its deadline, behind the byte of flags,
-  // is long past.
-  const std::string record = w.server.command({"HGET", w.key("lockw"), slow.token}).text();
-  const double past = 1.0;
-  std::string old = record;
-  std::memcpy(old.data() + 1, &past, sizeof past);
-  w.server.command({"HSET", w.key("lockw"), slow.token, old});
+  kill_waiter(w, slow);
   w.release(a);
   CHECK_FALSE(w.called(slow));
   CHECK(w.called(b));
@@ -546,7 +549,10 @@ TEST_CASE("forgetting is refused while somebody holds or waits") {
   CHECK(forget() == F::held);  // offered
   w.release(b);
   CHECK(forget() == F::forgotten);
-  CHECK(w.server.command({"EXISTS", w.key("lock")}).number() == 0);
+  // Only that they ended is kept, for a minute or two: a late duplicate must do nothing.
+  CHECK(w.server.command({"HKEYS", w.key("lock")}).size() == 1);
+  CHECK(w.server.command({"PTTL", w.key("lock")}).number() <= 120000);
+  CHECK(w.refused(a)->why == Why::gone);
   CHECK(w.loop.run(list_locks(*w.scripts, w.keys, 0, w.patience())).empty());
 }
 
@@ -651,6 +657,194 @@ TEST_CASE("a grant survives a restart with the append-only file and lost scripts
   CHECK(w.renewed(a));
   CHECK(w.granted(a)->fence == grant->fence);
   CHECK_FALSE(w.granted(w.request(), false));
+}
+
+TEST_CASE(
+    "an upgrade is not granted while another reader holds, also when its own outer hold is "
+    "released") {
+  LockWorld w(any_server());
+  const auto p = w.request(LockMode::shared), q = w.request(LockMode::shared);
+  REQUIRE(w.granted(p));
+  REQUIRE(w.granted(q));
+  auto up = w.request();
+  up.parent = p.token;
+  up.reentrant = true;
+  REQUIRE(w.waiting(up));
+  SECTION("released") { w.release(p); }
+  SECTION("released, but kept for its least time") { w.release(p, 20s); }
+  CHECK_FALSE(w.called(up));
+  CHECK_FALSE(w.granted(up));
+  CHECK(w.renewed(q));
+}
+
+TEST_CASE("an upgrade whose outer hold has ended stands in line like any other") {
+  LockWorld w(any_server());
+  auto p = w.request(LockMode::shared, 300ms);
+  const auto q = w.request(LockMode::shared), writer = w.request();
+  REQUIRE(w.granted(p));
+  REQUIRE(w.granted(q));
+  REQUIRE(w.waiting(writer));
+  auto up = w.request();
+  up.parent = p.token;
+  up.reentrant = true;
+  REQUIRE(w.waiting(up)->place == 0);
+  REQUIRE(wait_until([&] { return w.view().holders.size() == 1; }));
+  CHECK(w.waiting(up)->place == 1);
+  auto real_upgrade = w.request();
+  real_upgrade.parent = q.token;
+  real_upgrade.reentrant = true;
+  CHECK(w.granted(real_upgrade));
+}
+
+TEST_CASE("who does not wait is not refused because of the dead in line, now or later") {
+  LockWorld w(any_server());
+  const auto a = w.request(), dead = w.request();
+  REQUIRE(w.granted(a));
+  REQUIRE(w.waiting(dead));
+  kill_waiter(w, dead);
+  CHECK_FALSE(w.granted(w.request(), false));
+  w.release(a);
+  const auto b = w.request();
+  REQUIRE(w.granted(b, false));
+  w.release(b);
+  const auto c = w.request();
+  REQUIRE(w.granted(c));
+  for (int i = 0; i < 250; ++i) {
+    const auto more = w.request();
+    REQUIRE(w.waiting(more));
+    kill_waiter(w, more);
+  }
+  w.release(c);
+  CHECK(w.granted(w.request(), false));
+}
+
+TEST_CASE("the line's keys gone, its count heals") {
+  LockWorld w(any_server());
+  const auto a = w.request();
+  REQUIRE(w.granted(a));
+  REQUIRE(w.waiting(w.request()));
+  w.server.command({"DEL", w.key("lockq"), w.key("lockw")});
+  w.release(a);
+  const auto b = w.request();
+  REQUIRE(w.granted(b, false));
+  const auto c = w.request();
+  REQUIRE(w.waiting(c));
+  CHECK(w.server.command({"PTTL", w.key("lockq")}).number() > 0);
+  CHECK(w.server.command({"PTTL", w.key("lockw")}).number() > 0);
+  w.release(b);
+  CHECK(w.granted(c));
+}
+
+TEST_CASE(
+    "a waiter that looks when the lease has ended has the lock at once, not by an offer to "
+    "itself") {
+  LockWorld w(any_server());
+  const auto a = w.request(LockMode::exclusive, 100ms), b = w.request();
+  REQUIRE(w.granted(a));
+  const auto place = w.waiting(b);
+  REQUIRE(place);
+  CHECK(place->look_at - w.loop.now() < 200ms);  // it knows when
+  REQUIRE(w.wait_free());
+  CHECK(w.granted(b));
+  CHECK_FALSE(w.mail(b));
+}
+
+TEST_CASE("a roll call ends when the first in line has answered, though it does not fit yet") {
+  LockWorld w(any_server());
+  const auto x = w.request(), reader = w.request(LockMode::shared),
+             dead = w.request(LockMode::shared), writer = w.request(), last = w.request();
+  REQUIRE(w.granted(x));
+  for (const auto& r : {reader, dead, writer, last}) REQUIRE(w.waiting(r));
+  w.release(x);
+  REQUIRE(w.granted(reader));
+  REQUIRE(wait_until(
+      [&] { return w.view().holders.size() == 1; }));  // the offer to the dead one has lapsed
+  REQUIRE(w.waiting(writer));
+  REQUIRE(w.waiting(last));
+  CHECK(w.waiting(writer)->look_at - w.loop.now() > 2s);
+  CHECK(w.waiting(last)->look_at - w.loop.now() > 2s);
+}
+
+TEST_CASE("slots cut and grown again: no number is given out twice") {
+  LockWorld w(any_server());
+  std::vector<LockWorld::Request> holders;
+  for (int i = 0; i < 4; ++i) {
+    holders.push_back(w.slot(4));
+    REQUIRE(w.granted(holders.back()));
+  }
+  w.release(holders[0]);
+  w.release(holders[1]);
+  auto cut = w.slot(2);
+  cut.resize = true;
+  REQUIRE(w.waiting(cut));
+  w.release(cut);
+  auto grown = w.slot(4);
+  grown.resize = true;
+  std::set<int> numbers{2, 3};
+  REQUIRE(numbers.insert(w.granted(grown)->slot).second);
+  REQUIRE(numbers.insert(w.granted(w.slot(4))->slot).second);
+  CHECK_FALSE(w.granted(w.slot(4), false));
+}
+
+TEST_CASE("a pool may be added to, but a name that somebody may hold keeps its number") {
+  LockWorld w(any_server());
+  auto a = w.slot(2);
+  a.pool = {"gpu0", "gpu1"};
+  REQUIRE(w.granted(a));
+  auto swapped = w.slot(2);
+  swapped.pool = {"gpu1", "gpu0"};
+  swapped.resize = true;
+  CHECK(w.refused(swapped)->why == Why::limit);
+  auto longer = w.slot(3);
+  longer.pool = {"gpu0", "gpu1", "gpu2"};
+  longer.resize = true;
+  CHECK(w.granted(longer)->slot == 1);
+}
+
+TEST_CASE("nine thousand leases that end at once are dropped by the next call") {
+  LockWorld w(any_server());
+  std::vector<redis::Call> calls;
+  for (int i = 0; i < 9000; ++i) {
+    const auto r = w.request();
+    redis::Call call;
+    call.script = &redis::scripts::lock_acquire;
+    call.keys = {w.key("lock"), w.key("lockq"), w.key("lockw"), w.keys.index_of("job", "lock")};
+    call.args = {r.token, "4000", "s", "0", "0", "", w.lock.mailbox(r.token), "", "job", ""};
+    calls.push_back(std::move(call));
+  }
+  const redis::Patience patience{w.loop.now() + 60s, kNever};
+  w.loop.run(w.scripts->run_all(std::move(calls), patience));
+  REQUIRE(w.wait_free());
+  CHECK(w.granted(w.request()));
+  CHECK(w.view().holders.size() == 1);
+}
+
+TEST_CASE("out of memory: taking away, a least hold and giving up an unknown request work, too") {
+  LockWorld w(any_server());
+  const auto a = w.request();
+  REQUIRE(w.granted(a));
+  w.server.command({"CONFIG", "SET", "maxmemory", "1"});
+  CHECK(w.released(w.request()) == What::gone);
+  CHECK(w.loop.run(w.lock.revoke(a.token, w.patience())));
+  CHECK(w.release(a, 60s).stays_taken > 50s);
+  Lock other(w.loop, *w.scripts, w.keys, "never used");
+  CHECK(w.loop.run(other.release(random_token(), Duration::zero(), false, w.patience())).what ==
+        What::gone);
+}
+
+TEST_CASE("the wait of an upgrade is counted from when it asked") {
+  LockWorld w(any_server());
+  const auto p = w.request(LockMode::shared), q = w.request(LockMode::shared);
+  REQUIRE(w.granted(p));
+  REQUIRE(w.granted(q));
+  auto up = w.request();
+  up.parent = p.token;
+  up.reentrant = true;
+  REQUIRE(w.waiting(up));
+  w.release(q);
+  const auto grant = w.granted(up);
+  REQUIRE(grant);
+  CHECK(grant->waited < 1min);
 }
 
 }  // namespace
