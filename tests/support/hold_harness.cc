@@ -154,6 +154,11 @@ TimePoint Hold::all_dead() {
   }
 }
 
+bool Hold::died_in_time() {
+  const TimePoint died = all_dead();
+  return died < valid_end();
+}
+
 TimePoint Hold::valid_end() const {
   TimePoint end{};
   for (const auto& line : lines("report")) {

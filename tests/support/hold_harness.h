@@ -60,6 +60,8 @@ class Hold {
   std::vector<pid_t> processes(size_t count);
   /// Waits until every process of the workload is dead, and returns when that was.
   TimePoint all_dead();
+  /// all_dead(), and whether that was before the lease's end.
+  bool died_in_time();
   /// The latest one that the probe was told.
   TimePoint valid_end() const;
   /// The line of the report that starts with `word`, without it; waits for it.

@@ -247,8 +247,11 @@ TEST_CASE("hold: a process that may not be killed is named, and not waited for p
   setup.prepare = [&] {
     if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0) _exit(98);
   };
-  hold.start({"--lease", "2000", "--margin", "300", "--grace", "100"}, {other, "root"}, setup);
+  hold.start({"--lease", "3000", "--margin", "300", "--grace", "100", "--renew", "50",
+              "--renew-until", hold.file("enough")},
+             {other, "root"}, setup);
   const pid_t survivor = hold.processes(1)[0];
+  hold.create("enough");
   CHECK(hold.code() == 79);
   CHECK(hold.reported("outcome") ==
         "lost 0 0 survivors: pid " + std::to_string(survivor) + " (other_user)");

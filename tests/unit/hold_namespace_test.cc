@@ -91,13 +91,14 @@ TEST_CASE("hold: where /proc shows another PID namespace, no stranger is hit", "
     CHECK(hold.reported("outcome") == "lost 15 0 ended");
   }
   SECTION("what cannot be found is told") {
-    hold.start({"--lease", "2000", "--margin", "500", "--grace", "300"},
-               workload("leave", "stubborn"), container);
+    hold.start(kLease, workload("leave", "stubborn"), container);
     CHECK(hold.code() == 3);
     Hold other;
-    other.start({"--lease", "2000", "--margin", "500", "--grace", "300"}, workload("tree"),
-                container);
+    other.start({"--lease", "3500", "--margin", "1500", "--grace", "300", "--renew", "50",
+                 "--renew-until", other.file("enough")},
+                workload("tree"), container);
     other.processes(12);
+    other.create("enough");
     CHECK(other.code() == 79);
     CHECK(other.reported("outcome") == "lost 9 0 survivors: processes that could not be listed");
     other.all_dead();  // as PID 1 we take them along
