@@ -153,18 +153,16 @@ Task<void> Session::carry_out(Batch& batch, Patience patience) {
   patience.connect_until = add(patience.connect_until, asked);
   Backoff backoff;
   bool noted = false;
+  Step step;
+  step.why = "there was no time left to ask it";
   while (!batch.done()) {
     const auto limit = [&] {
       return batch.sent ? patience.until : std::min(patience.until, patience.connect_until);
     };
     const bool before = batch.may_be_done;
-    Step step;
-    if (loop_.now() < patience.until) {
-      step = co_await attempt(batch, limit(), patience.until);
-    } else {
-      step.next = Step::Next::back_off;
-      step.why = "there was no time left to ask it";
-    }
+    // What the last attempt came to is said even if the pause after it took the rest of the time.
+    if (loop_.now() >= patience.until) throw give_up(batch, step);
+    step = co_await attempt(batch, limit(), patience.until);
     if (step.next == Step::Next::fail) throw before ? after_unknown(*step.error) : *step.error;
     if (step.next != Step::Next::back_off) continue;
 
