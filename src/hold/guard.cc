@@ -113,6 +113,8 @@ class Guard {
         forward(message.value);
       } else if (message.kind == Message::kill) {
         kill_at_ = now_;
+      } else if (message.kind == Message::resume) {
+        resume(message.value);
       } else if (message.kind == Message::leave && leaving_) {
         _exit(0);
       }
@@ -150,6 +152,13 @@ class Guard {
         signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
     if (to_end && shared_.kill_after != kForever)
       kill_at_ = std::min(kill_at_, add(now_, shared_.kill_after));
+  }
+
+  /// The supervisor was continued alone. Asked here, where stops are seen in their order: a ^Z that
+  /// comes right after `fg` must not be undone.
+  void resume(int stop) {
+    reap_tree({}, reaper(), true);
+    if (command_ > 0 && stopped_ && stops_ == stop) kill(command_, SIGCONT);
   }
 
   /// Collects what ended or stopped, and acts on the command's own end.
@@ -204,8 +213,11 @@ class Guard {
   void changed(pid_t pid, int status) {
     if (pid != command_) return;
     if (WIFSTOPPED(status)) {
-      tell(Message::stopped, WSTOPSIG(status));
+      stopped_ = true;
+      stops_ = (stops_ + 1) & 0xffffff;
+      tell(Message::stopped, Message::stop_value(stops_, WSTOPSIG(status)));
     } else if (WIFCONTINUED(status)) {
+      stopped_ = false;
       resume_check_at_ = add(now_, milliseconds(20));
     } else {
       status_ = status;
@@ -267,6 +279,8 @@ class Guard {
   bool started_ = false;
   pid_t command_ = 0;  // until it is reaped
   int status_ = 0;
+  bool stopped_ = false;
+  int stops_ = 0;
   bool term_sent_ = false;
   bool leftovers_told_ = false;
   bool leaving_ = false;  // reported, and waiting for Message::leave

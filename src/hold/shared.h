@@ -50,13 +50,19 @@ struct Message {
     start,    ///< fork the command
     forward,  ///< send it signal `value`
     kill,     ///< KILL the whole tree now, as the user asked for
+    resume,   ///< continue the command, if its last stop is number `value`
     leave,    ///< after `ended`: what the command left behind may live
     // to the supervisor
-    stopped,  ///< the command was stopped by signal `value`
+    stopped,  ///< the command was stopped: `value` is stop_value()
     ended,    ///< see Shared::report
   };
   Kind kind;
   int value;
+
+  /// Stops are counted, so that one can be told from the next.
+  static int stop_value(int number, int signal) { return number << 8 | signal; }
+  static int stop_number(int value) { return value >> 8; }
+  static int stop_signal(int value) { return value & 0xff; }
 };
 
 }  // namespace dcoord::hold

@@ -95,8 +95,10 @@ void Supervisor::State::look() {
   if (phase == Phase::taken_over) step_take_over();
   if (phase != Phase::guarded) return;
   timer.arm(guard.next_check(take_over_at()));
-  if (terminal && job.look(loop.now(), shared->command.load()))
-    guard.tell(Message::forward, SIGCONT);
+  if (!terminal) return;
+  if (const int stop = job.look(loop.now(), shared->command.load())) {
+    guard.tell(Message::resume, stop);
+  }
 }
 
 void Supervisor::State::collect_signals() {

@@ -9,6 +9,7 @@
 
 #include "base/unique_fd.h"
 #include "hold/proc.h"
+#include "hold/shared.h"
 
 namespace dcoord::hold {
 namespace {
@@ -63,8 +64,8 @@ void TerminalSettings::restore() const {
     tcsetattr(terminal.get(), TCSANOW, &settings_);  // not after the output, which ^S may hold up
 }
 
-void JobControl::command_stopped(int signal, TimePoint now) {
-  signal_ = signal;
+void JobControl::command_stopped(int stop, TimePoint now) {
+  stop_ = stop;
   follow_at_ = add(now, kSettle);
   check_at_ = kNever;  // a new stop: whatever continued us was for the last one
 }
@@ -75,21 +76,21 @@ void JobControl::continued(TimePoint now) {
 
 TimePoint JobControl::next() const { return std::min(follow_at_, check_at_); }
 
-bool JobControl::look(TimePoint now, pid_t command) {
+int JobControl::look(TimePoint now, pid_t command) {
   if (now >= follow_at_) {
     follow_at_ = kNever;
     if (stopped(command)) {
       const UniqueFd terminal = open_terminal();
       foreground_ = tcgetpgrp(terminal.get());
-      stop_self(signal_);
+      stop_self(Message::stop_signal(stop_));
     }
-    return false;
+    return 0;
   }
-  if (now < check_at_) return false;
+  if (now < check_at_) return 0;
   check_at_ = kNever;
-  if (!stopped(command)) return false;
+  if (!stopped(command)) return 0;
   give_terminal_back(command);
-  return true;
+  return Message::stop_number(stop_);
 }
 
 void JobControl::give_terminal_back(pid_t command) const {

@@ -30,22 +30,22 @@ class TerminalSettings {
 /// up before it stops, or not stop at all.
 class JobControl {
  public:
-  /// The guard reports that the command was stopped by `signal`.
-  void command_stopped(int signal, TimePoint now);
+  /// The guard reports a stop of the command, by Message::stop_value.
+  void command_stopped(int stop, TimePoint now);
   /// Somebody continued this process.
   void continued(TimePoint now);
   /// When look() wants to be called.
   TimePoint next() const;
-  /// Stops this process if it is time, and returns after it was continued. True when the command
-  /// has to be continued.
-  bool look(TimePoint now, pid_t command);
+  /// Stops this process if it is time, and returns after it was continued. If not 0: the number of
+  /// the stop from which the command is to be continued.
+  int look(TimePoint now, pid_t command);
 
  private:
   /// A shell that is suspended has the terminal for a group of its own, which our caller does not
   /// know of: it gives the terminal to us when it continues us.
   void give_terminal_back(pid_t command) const;
 
-  int signal_ = 0;
+  int stop_ = 0;
   pid_t foreground_ = 0;  // the terminal's group when the command stopped
   TimePoint follow_at_ = kNever;
   TimePoint check_at_ = kNever;

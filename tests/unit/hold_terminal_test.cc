@@ -111,6 +111,20 @@ TEST_CASE("hold terminal: ^Z stops the job, fg continues it", "[hold]") {
   s.pty.expect("fgcode=7");
 }
 
+TEST_CASE("hold terminal: a ^Z soon after fg is not undone", "[hold]") {
+  Session s;
+  s.run(kRenewed, workload("record"));
+  s.hold.processes(1);
+  for (int round = 0; round < 60; ++round) {
+    s.pty.type(kSuspend);
+    s.pty.expect("Stopped");
+    s.pty.type("echo round=$((100+" + std::to_string(round) + ")); fg\n");
+    s.pty.expect("round=" + std::to_string(100 + round));
+    CHECK(eventually([&] { return !stopped(s.hold.command()); }));
+    usleep(static_cast<useconds_t>(round % 6 * 500 + 17'000));  // about when it is looked at
+  }
+}
+
 TEST_CASE("hold terminal: ^Z, then bg", "[hold]") {
   Session s;
   s.run(kRenewed, workload("record"));
