@@ -83,7 +83,7 @@ class Supervisor {
   bool extend(TimePoint valid_end);
 
   /// The lease is lost or revoked: TERM now, KILL after the grace or at the lease's end, whichever
-  /// is first.
+  /// is first. Without a running command nothing.
   void lose();
 
   /// The first signal that has asked this process to end, before, while or after a command ran (and
