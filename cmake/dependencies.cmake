@@ -24,29 +24,30 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_definitions(dcoord_flags INTERFACE _FORTIFY_SOURCE=2)
 endif()
 
-# How the program itself is linked: the C++ runtime, hiredis and OpenSSL inside it, because relocating them
-# at every start costs several times what the whole command does.
+# How the program itself is linked: the C++ runtime and hiredis inside it, because finding and relocating
+# shared libraries at every start costs several times what the whole command does.
 add_library(dcoord_link INTERFACE)
 add_library(dcoord::link ALIAS dcoord_link)
 if(NOT DCOORD_SANITIZE)
   target_link_options(dcoord_link INTERFACE -static-libstdc++ -static-libgcc)
+  if(NOT APPLE)
+    # The C++ runtime mentions libm here and there; taken from the archive, what is not used is dropped.
+    target_link_libraries(dcoord_link INTERFACE -Wl,--push-state,-Bstatic -lstdc++ -lm -Wl,--pop-state)
+  endif()
 endif()
+check_pie_supported()
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 if(DCOORD_STATIC)
-  target_link_options(dcoord_link INTERFACE -static)
-  set(CMAKE_POSITION_INDEPENDENT_CODE OFF)
-  target_compile_options(dcoord_flags INTERFACE -fno-pie)
-  target_link_options(dcoord_link INTERFACE -no-pie)
-else()
-  check_pie_supported()
-  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+  # The code itself stays position-independent: without, g++ 12 makes coroutine templates that do not link.
+  target_link_options(dcoord_link INTERFACE -static -no-pie)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
-  # Most of a start is relocating OpenSSL's tables; packed, that is a quarter of the work (glibc 2.36).
+  # Packed, relocating the tables of the C++ runtime at each start is less work (glibc 2.36).
   check_linker_flag(CXX -Wl,-z,pack-relative-relocs DCOORD_PACKED_RELOCATIONS)
   if(DCOORD_PACKED_RELOCATIONS AND NOT DCOORD_STATIC)
     target_link_options(dcoord_link INTERFACE -Wl,-z,pack-relative-relocs)
   endif()
-  target_link_options(dcoord_link INTERFACE -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--hash-style=gnu -s)
+  target_link_options(dcoord_link INTERFACE -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now -Wl,--hash-style=gnu -s)
 endif()
 
 # A static archive where there is one, else the shared library.
@@ -57,15 +58,18 @@ function(prefer_static variable name)
   endif()
 endfunction()
 
+# Only the headers: libssl is loaded when a TLS connection wants it (src/redis/openssl.h says why).
 add_library(dcoord_openssl INTERFACE)
 add_library(dcoord::openssl ALIAS dcoord_openssl)
-set(OPENSSL_USE_STATIC_LIBS ON)
-find_package(OpenSSL 3 QUIET)
-if(NOT OPENSSL_FOUND)
-  unset(OPENSSL_USE_STATIC_LIBS)
-  find_package(OpenSSL 3 REQUIRED)
+set(OPENSSL_USE_STATIC_LIBS ${DCOORD_STATIC})
+find_package(OpenSSL 3 REQUIRED)
+if(DCOORD_STATIC)
+  target_compile_definitions(dcoord_openssl INTERFACE DCOORD_LINK_OPENSSL)
+  target_link_libraries(dcoord_openssl INTERFACE OpenSSL::SSL OpenSSL::Crypto)
+else()
+  target_include_directories(dcoord_openssl SYSTEM INTERFACE ${OPENSSL_INCLUDE_DIR})
 endif()
-target_link_libraries(dcoord_openssl INTERFACE OpenSSL::SSL OpenSSL::Crypto ${CMAKE_DL_LIBS})
+target_link_libraries(dcoord_openssl INTERFACE ${CMAKE_DL_LIBS})
 
 add_library(dcoord_hiredis INTERFACE)
 add_library(dcoord::hiredis ALIAS dcoord_hiredis)

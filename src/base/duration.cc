@@ -1,8 +1,6 @@
 #include "base/duration.h"
 
 #include <array>
-#include <charconv>
-#include <cmath>
 
 namespace dcoord {
 namespace {
@@ -32,23 +30,26 @@ std::optional<Duration> unit_named(std::string_view name) {
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// Digits with at most one dot among them, at least one digit; removed from the front of `text`.
+/// By hand: std::from_chars and llround would have libm loaded at every start.
 std::optional<double> take_number(std::string_view& text) {
   size_t length = 0;
-  size_t digits = 0;
-  bool dot = false;
-  while (length < text.size() && (is_digit(text[length]) || (text[length] == '.' && !dot))) {
-    if (text[length] == '.')
-      dot = true;
-    else
-      ++digits;
-    ++length;
-  }
-  if (digits == 0) return std::nullopt;
   double value = 0;
-  // from_chars takes ".5" and "5." in the general format.
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + length, value, std::chars_format::fixed);
-  if (error != std::errc() || end != text.data() + length) return std::nullopt;
+  double scale = 1;  // of the latest digit
+  bool dot = false;
+  bool digits = false;
+  for (; length < text.size(); ++length) {
+    const char c = text[length];
+    if (c == '.' && !dot) {
+      dot = true;
+    } else if (!is_digit(c)) {
+      break;
+    } else {
+      digits = true;
+      if (dot) scale /= 10;
+      value = dot ? value + (c - '0') * scale : value * 10 + (c - '0');
+    }
+  }
+  if (!digits) return std::nullopt;
   text.remove_prefix(length);
   return value;
 }
@@ -77,7 +78,7 @@ std::optional<Duration> parse_duration(std::string_view text) {
     total += *number * static_cast<double>(unit->count());
     if (!(total <= kMost)) return std::nullopt;
   }
-  return Duration(std::llround(total));
+  return Duration(static_cast<Duration::rep>(total + 0.5));
 }
 
 std::string format_duration(Duration d) {

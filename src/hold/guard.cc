@@ -125,15 +125,12 @@ class Guard {
     started_ = true;
     if (shared_.max_time != kForever) max_at_ = add(now_, shared_.max_time);
     const pid_t self = getpid();
-    const pid_t pid = fork();
-    if (pid == 0) exec_command(shared_, start_, self);
+    const pid_t pid = spawn_command(shared_, start_, self);
     if (pid < 0) {
       shared_.exec_errno.store(errno);
       finish(Ending::not_started, 0, true);
     }
     command_ = pid;
-    if (shared_.own_group)
-      setpgid(pid, pid);  // both do it, so that it is done before either goes on
     shared_.command.store(pid);
     // Only now: the command is in the shell's session and job group, and this process leaves both.
     // In the group it would be hit by what ends the group; and in the session it would keep the

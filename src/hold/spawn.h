@@ -32,9 +32,9 @@ class SharedMemory {
   Shared* shared_;
 };
 
-/// In the new process: becomes the command, with everything as `start` says and its own environment
-/// with the command's changes. Never allocates. On failure the reason is in Shared::exec_errno and
-/// the process ends.
-[[noreturn]] void exec_command(Shared& shared, const StartState& start, pid_t parent);
+/// Starts the command that was put there: everything as `start` says, its own environment with the
+/// command's changes. Returns once it runs, or has failed with the reason in Shared::exec_errno.
+/// -1 with errno set when there can be no further process. Never allocates.
+pid_t spawn_command(Shared& shared, const StartState& start, pid_t parent);
 
 }  // namespace dcoord::hold

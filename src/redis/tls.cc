@@ -2,9 +2,6 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -12,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "redis/openssl.h"
 
 namespace dcoord::redis {
 namespace {
@@ -121,6 +119,7 @@ struct TlsStream::State {
 };
 
 std::shared_ptr<const TlsStream::Settings> TlsStream::load(const Server& server) {
+  load_openssl();
   auto settings = std::make_shared<Settings>();
   settings->name = server.tls.sni.empty() ? server.host : server.tls.sni;
   settings->insecure = server.tls.insecure;

@@ -1,5 +1,5 @@
 // What the bench needs that a shell is too slow for. C, so that it costs nothing to build.
-//   tool spawn N -- CMD ARG... [-- CMD ARG...]...   runs each N times, in turns; median and p90 of each, us
+//   tool spawn N --- CMD ARG... [--- CMD ARG...]...   runs each N times, in turns; median and p90 of each, us
 //   tool get SOCKET                                 connects, sends one GET, reads the reply: the least a client can do
 //   tool stamp FILE                                 appends "start end" (CLOCK_MONOTONIC, ns), with nothing in between
 #include <errno.h>
@@ -31,7 +31,7 @@ static int spawn_all(int n, char** words) {
   char** commands[16];
   int count = 0;
   for (char** w = words; *w != NULL; ++w) {
-    if (strcmp(*w, "--") != 0) continue;
+    if (strcmp(*w, "---") != 0) continue;
     *w = NULL;
     if (count == 16) return 2;
     commands[count++] = w + 1;

@@ -129,7 +129,8 @@ class Probe {
   }
   Task<void> lose_on() {
     if (!args_.contains("--lose-on")) co_return;
-    while (!supervisor_.running() || !exists("--lose-on")) co_await loop_.sleep(milliseconds(1));
+    while (!supervisor_.running()) co_await loop_.sleep(Duration::zero());  // as early as can be
+    while (!exists("--lose-on")) co_await loop_.sleep(milliseconds(1));
     supervisor_.lose();
     report("lose " + std::to_string(supervisor_.extend(kNever)));
   }

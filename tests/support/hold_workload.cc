@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@ std::string folder() { return std::string(getenv("HOLD_DIR")); }
 
 void add_line(const char* file, const std::string& text) {
   const int fd =
-      open((folder() + "/" + file).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+      open((folder() + "/" + file).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (write(fd, (text + "\n").c_str(), text.size() + 1) < 0) perror("hold_workload");
   close(fd);
 }
@@ -222,10 +223,19 @@ int show(const char*) {
   return 0;
 }
 
-/// Of a program that root owns and that changes its user: becomes root altogether.
+/// Of a program that root owns and that changes its user: becomes root altogether, with a child
+/// that is its caller's user again.
 int root(const char*) {
+  const uid_t caller = getuid();
   if (setresuid(0, 0, 0) != 0) return 97;
+  umask(0);
   enlist();
+  child([&] {
+    if (setresuid(caller, caller, caller) != 0) _exit(97);
+    ignore_all();
+    enlist();
+    stay();
+  });
   stay();
 }
 

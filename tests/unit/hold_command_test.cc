@@ -250,12 +250,14 @@ TEST_CASE("hold: a process that may not be killed is named, and not waited for p
   hold.start({"--lease", "3000", "--margin", "300", "--grace", "100", "--renew", "50",
               "--renew-until", hold.file("enough")},
              {other, "root"}, setup);
-  const pid_t survivor = hold.processes(1)[0];
+  const auto pids = hold.processes(2);
+  const pid_t survivor = pids[0];
   hold.create("enough");
   CHECK(hold.code() == 79);
   CHECK(hold.reported("outcome") ==
         "lost 0 0 survivors: pid " + std::to_string(survivor) + " (other_user)");
   CHECK(dcoord::BootClock::now() >= hold.valid_end());
   CHECK_FALSE(dead(survivor));
+  CHECK(dead(pids[1]));  // below it, but within reach
   CHECK(eventually([&] { return dead(hold.guard()); }));
 }

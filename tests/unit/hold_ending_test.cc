@@ -87,6 +87,17 @@ TEST_CASE("hold: supervisor and guard are stopped", "[hold]") {
   });
 }
 
+TEST_CASE("hold: a stopped guard wakes to send TERM first", "[hold]") {
+  Hold hold;
+  hold.start(lease(hold), workload("record"));
+  hold.processes(1);
+  kill(hold.guard(), SIGSTOP);
+  kill(hold.supervisor(), SIGSTOP);
+  CHECK(hold.died_in_time());
+  CHECK(hold.recorded(SIGTERM));
+  CHECK(hold.code() == 79);
+}
+
 TEST_CASE("hold: the supervisor is stopped and the guard killed", "[hold]") {
   survives([](Hold& hold) {
     kill(hold.supervisor(), SIGSTOP);
@@ -95,12 +106,13 @@ TEST_CASE("hold: the supervisor is stopped and the guard killed", "[hold]") {
 }
 
 TEST_CASE("hold: the guard is stopped and the supervisor killed", "[hold]") {
-  survives(
-      [](Hold& hold) {
-        kill(hold.guard(), SIGSTOP);
-        kill(hold.supervisor(), SIGKILL);
-      },
-      {}, kKilled);
+  Hold hold;
+  hold.start({"--lease", "3600000"}, workload("tree"));
+  const auto pids = hold.processes(kTreeSize);
+  kill(hold.guard(), SIGSTOP);
+  kill(hold.supervisor(), SIGKILL);
+  hold.all_dead();  // long before the lease
+  check_dead(pids);
 }
 
 TEST_CASE("hold: the supervisor's group is killed", "[hold]") {
