@@ -1,0 +1,76 @@
+#include "cli/held_lease.h"
+
+#include "cli/context.h"
+
+namespace dcoord::cli {
+
+HeldLease::HeldLease(Context& context, hold::Supervisor& supervisor, Lease lease)
+    : context_(context),
+      supervisor_(supervisor),
+      lease_(std::move(lease)),
+      lost_(context.loop()),
+      keeper_(context.loop(), lease_.times, lease_.valid_end, hooks()) {
+  keeper_.start();
+}
+
+Task<hold::Outcome> HeldLease::run(hold::Command command, hold::Options options) {
+  hold::Outcome outcome;
+  if (loss_) {
+    outcome.ending = hold::Ending::lost;
+    co_return outcome;
+  }
+  Task<hold::Outcome> running =
+      supervisor_.run(std::move(command), std::move(options), lease_.valid_end);
+  outcome = co_await running;
+  // The guard may have ended it before a renewal had failed for good.
+  if (outcome.ending == hold::Ending::lost && !loss_) loss_ = loss_of_time();
+  co_return outcome;
+}
+
+Task<bool> HeldLease::lost_before(TimePoint until) {
+  while (!loss_ && context_.loop().now() < until) {
+    // Between commands nobody else looks at the time.
+    const TimePoint end = lease_.valid_end - lease_.times.margin;
+    co_await lost_.wait(std::min(until, end));
+    if (!loss_ && context_.loop().now() >= lease_.valid_end - lease_.times.margin) {
+      loss_ = loss_of_time();
+    }
+  }
+  co_return loss_.has_value();
+}
+
+LossReason HeldLease::loss_of_time() const {
+  if (lease_.times.renew_every == kForever) {
+    return {false, "its time was over, and --no-renew was given"};
+  }
+  const std::string& failure = keeper_.last_failure();
+  return {false, failure.empty() ? "its end came before it was renewed"
+                                 : "it could not be renewed in time: " + failure};
+}
+
+LeaseKeeper::Hooks HeldLease::hooks() {
+  LeaseKeeper::Hooks hooks;
+  hooks.renew = lease_.renew;
+  hooks.revoked = [this](TimePoint until) { return heard_revoked(until); };
+  hooks.extended = [this](TimePoint valid_end) {
+    if (loss_) return false;
+    lease_.valid_end = valid_end;
+    if (lease_.renewed) lease_.renewed(valid_end);
+    return !supervisor_.running() || supervisor_.extend(valid_end);
+  };
+  hooks.lost = [this](const LossReason& reason) {
+    if (!loss_) loss_ = reason;
+    supervisor_.lose();
+    lost_.set();
+  };
+  return hooks;
+}
+
+Task<bool> HeldLease::heard_revoked(TimePoint until) {
+  if (!listener_) listener_ = context_.new_scripts();
+  Task<std::optional<std::string>> waiting = listener_->wait_message(lease_.mailbox, until);
+  const auto message = co_await waiting;
+  co_return message == "revoked";
+}
+
+}  // namespace dcoord::cli
