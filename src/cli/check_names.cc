@@ -129,7 +129,7 @@ void check_files(const Sources& sources, const OptionSet& globals,
 
 void note_unknown_variables(const Environment& environment, const OptionSet& globals,
                             const std::vector<NounEntry>& nouns) {
-  Names known{"DCOORD_PASSWORD"};
+  Names known{"DCOORD_PASSWORD", "DCOORD_SENTINEL_PASSWORD"};
   const auto add = [&known](std::string_view noun, const Names& options) {
     for (const auto& option : options) known.push_back(variable_name(noun, option));
   };

@@ -19,8 +19,14 @@ namespace {
 using namespace std::chrono_literals;
 
 /// What a nested dcoord needs to connect, and nobody else needs to see.
-constexpr const char* kSecretVariables[] = {"DCOORD_PASSWORD", "DCOORD_PASS",   "DCOORD_PASS_FILE",
-                                            "DCOORD_URL",      "REDISCLI_AUTH", "VALKEYCLI_AUTH",
+constexpr const char* kSecretVariables[] = {"DCOORD_PASSWORD",
+                                            "DCOORD_PASS",
+                                            "DCOORD_PASS_FILE",
+                                            "DCOORD_SENTINEL_PASSWORD",
+                                            "DCOORD_SENTINEL_PASS_FILE",
+                                            "DCOORD_URL",
+                                            "REDISCLI_AUTH",
+                                            "VALKEYCLI_AUTH",
                                             "REDIS_URL"};
 
 // What a dcoord around this one told its command, and this one's may not take for its own.

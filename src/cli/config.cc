@@ -17,6 +17,7 @@ namespace dcoord::cli {
 namespace {
 
 using Source = Origin::Source;
+using Topology = redis::Target::Topology;
 
 bool is_flag(const Option& option) { return option.given && option.origin.source == Source::flag; }
 
@@ -31,6 +32,7 @@ Error refuse(const Option& option, const std::string& message, std::string hint 
 struct Url {
   std::string text = "redis://127.0.0.1:6379/0";
   Origin origin;
+  std::string text_shown() const { return redis::redact_url(text); }
 };
 
 Url choose_url(const Globals& globals, const Environment& environment) {
@@ -59,7 +61,7 @@ void refuse_contradictions(const Globals& globals) {
   both("url", "socket");
   both("host", "socket");
   both("port", "socket");
-  for (const char* name : {"host", "socket", "user", "namespace"}) {
+  for (const char* name : {"host", "socket", "user", "namespace", "sentinel-user"}) {
     const auto& option = globals.option(name);
     if (option.given && option.given->empty()) throw refuse(option, "is empty");
   }
@@ -69,18 +71,25 @@ void refuse_contradictions(const Globals& globals) {
 /// URL's own. A DCOORD_HOST must not bend an explicit -u to another server.
 class Overrides {
  public:
-  Overrides(const Globals& globals, const Url& url, redis::Server& server)
-      : globals_(globals), url_(url), server_(server) {}
+  Overrides(const Globals& globals, const Url& url, redis::Target& target)
+      : globals_(globals), url_(url), target_(target), server_(target.server) {}
 
   void apply() {
     // Of an address by name and one by path, the stronger source's counts.
     const bool socket = counts("socket");
     const bool tcp = counts("host") || counts("port");
     if (socket && !(tcp && tcp_source() < globals_.option("socket").origin.source)) {
+      name_single();
       server_.kind = redis::Server::Kind::unix_socket;
       server_.path = *globals_.socket;
       note_origin("socket");
     } else if (tcp) {
+      if (counts("host")) name_single();
+      if (target_.topology != Topology::single) {
+        throw refuse(globals_.option("port"),
+                     fmt::format("does not fit the URL of several servers ({})", url_.text_shown()),
+                     "give each its port in the URL, or one server with --host");
+      }
       server_.kind = redis::Server::Kind::tcp;
       if (counts("host")) server_.host = *globals_.host;
       if (counts("port")) server_.port = static_cast<int>(*globals_.port);
@@ -92,6 +101,14 @@ class Overrides {
   }
 
  private:
+  /// One server is named instead of what the URL names.
+  void name_single() {
+    if (target_.topology == Topology::single) return;
+    target_.topology = Topology::single;
+    target_.nodes.clear();
+    server_.part.clear();
+    server_.set_address(redis::HostPort());
+  }
   bool counts(const char* name) const {
     const auto& option = globals_.option(name);
     return option.given && option.origin.source <= url_.origin.source;
@@ -107,6 +124,7 @@ class Overrides {
 
   const Globals& globals_;
   const Url& url_;
+  redis::Target& target_;
   redis::Server& server_;
 };
 
@@ -156,16 +174,27 @@ std::string shown(const Globals& globals, const Option& option) {
   return value.empty() && option.value_name.empty() ? "false" : value;
 }
 
-std::vector<Setting> list_settings(const Globals& globals, const redis::Server& server,
-                                   const Url& url, const std::string& password_origin) {
+/// What was made of the options about servers, and where it came from.
+struct Chosen {
+  redis::Target target;
+  Url url;
+  std::string password_origin;
+  std::string sentinel_password_origin;
+};
+
+std::vector<Setting> list_settings(const Globals& globals, const Chosen& chosen) {
+  const auto secret = [](const std::string& origin) { return origin.empty() ? "" : "***"; };
+  const Url& url = chosen.url;
   std::vector<Setting> list;
-  list.push_back({"server", redis::describe(server), server.origin});
+  list.push_back({"server", redis::describe(chosen.target), chosen.target.server.origin});
   for (const auto& option : globals.options.all()) {
     const auto& name = option.long_name;
     if (name == "pass") {
-      list.push_back({"password", password_origin.empty() ? "" : "***", password_origin});
+      list.push_back({"password", secret(chosen.password_origin), chosen.password_origin});
+      list.push_back({"sentinel-password", secret(chosen.sentinel_password_origin),
+                      chosen.sentinel_password_origin});
     } else if (name == "url" && url.origin.source == Source::fallback) {
-      list.push_back({"url", redis::redact_url(url.text), url.origin.where});
+      list.push_back({"url", url.text_shown(), url.origin.where});
     } else if (option.from_environment && name != "json") {
       list.push_back({name, shown(globals, option), origin_of(option)});
     }
@@ -180,29 +209,39 @@ std::vector<Setting> list_settings(const Globals& globals, const redis::Server& 
   return list;
 }
 
-redis::Server make_server(const Globals& globals, const Environment& environment, Url& url,
-                          std::string& password_origin) {
+Chosen choose_target(const Globals& globals, const Environment& environment) {
   refuse_contradictions(globals);
-  url = choose_url(globals, environment);
-  const auto origin = url.origin.source == Source::built_in ? "default"
-                      : url.origin.source == Source::flag   ? "-u"
-                                                            : url.origin.where;
-  auto server = redis::parse_url(url.text, origin);
-  Overrides(globals, url, server).apply();
-  set_tls(globals, server.tls);
-  auto password = choose_password(globals, environment, std::move(server.password), origin);
-  server.password = std::move(password.get);
-  password_origin = std::move(password.origin);
-  return server;
+  Chosen chosen;
+  chosen.url = choose_url(globals, environment);
+  const Origin& from = chosen.url.origin;
+  const auto origin = from.source == Source::built_in ? "default"
+                      : from.source == Source::flag   ? "-u"
+                                                      : from.where;
+  redis::Target& target = chosen.target;
+  target = redis::parse_target(chosen.url.text, origin);
+  Overrides(globals, chosen.url, target).apply();
+  set_tls(globals, target.server.tls);
+  auto password = choose_password(globals, environment, std::move(target.server.password), origin);
+  target.server.password = std::move(password.get);
+  chosen.password_origin = std::move(password.origin);
+  for (const char* name : {"sentinel-user", "sentinel-pass-file"}) {
+    if (!is_flag(globals.option(name)) || target.topology == Topology::sentinel) continue;
+    throw usage_error(fmt::format("--{} needs sentinels to log in to", name),
+                      "a URL like redis+sentinel://HOST:26379,HOST/MASTER names them");
+  }
+  auto sentinels = choose_sentinel_password(globals, environment);
+  target.sentinel_password = std::move(sentinels.get);
+  target.sentinel_user = globals.sentinel_user.value_or("");
+  chosen.sentinel_password_origin = std::move(sentinels.origin);
+  return chosen;
 }
 
 }  // namespace
 
 Config make_config(const Globals& globals, const Environment& environment) {
   Config config;
-  Url url;
-  std::string password_origin;
-  config.server = make_server(globals, environment, url, password_origin);
+  Chosen chosen = choose_target(globals, environment);
+  config.target = chosen.target;
   config.connect_timeout = globals.connect_timeout;
   config.command_timeout = globals.command_timeout;
   check_namespace(globals);
@@ -222,8 +261,8 @@ Config make_config(const Globals& globals, const Environment& environment) {
         "a password on the command line can be seen by others: use --pass-file, --askpass or "
         "DCOORD_PASSWORD");
   }
-  config.settings = [&globals, server = config.server, url, password_origin]() {
-    return list_settings(globals, server, url, password_origin);
+  config.settings = [&globals, chosen = std::move(chosen)]() {
+    return list_settings(globals, chosen);
   };
   return config;
 }

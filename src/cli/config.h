@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "cli/options.h"
-#include "redis/url.h"
+#include "redis/target.h"
 
 namespace dcoord::cli {
 
@@ -23,7 +23,7 @@ struct Setting {
 /// Everything the global options say, resolved from the command line, the environment, the profile
 /// and the files.
 struct Config {
-  redis::Server server;
+  redis::Target target;
   Duration connect_timeout = std::chrono::seconds(5);
   Duration command_timeout = std::chrono::seconds(5);
   std::string key_namespace = "dcoord";

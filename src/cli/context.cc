@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "cli/terminal.h"
 #include "redis/local.h"
-#include "redis/session.h"
+#include "redis/runner.h"
 
 namespace dcoord::cli {
 
@@ -26,7 +26,7 @@ std::vector<std::string> Context::command() const {
 
 void Context::prepare_to_hold(Duration attempt) {
   config_.command_timeout = std::min(config_.command_timeout, attempt);
-  if (config_.server.kind != redis::Server::Kind::local) return;
+  if (config_.target.server.kind != redis::Server::Kind::local) return;
   loop_.run(redis::ensure_local_server(loop_, add(loop_.now(), config_.connect_timeout)));
 }
 
@@ -49,7 +49,7 @@ std::unique_ptr<redis::ScriptRunner> Context::new_scripts() {
   redis::SessionOptions options;
   options.connect_timeout = config_.connect_timeout;
   options.command_timeout = config_.command_timeout;
-  return redis::make_session(loop_, config_.server, options);
+  return redis::make_runner(loop_, config_.target, options);
 }
 
 redis::Patience Context::patience(std::optional<Duration> limit) {

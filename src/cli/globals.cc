@@ -12,7 +12,8 @@ namespace {
 void declare_connection(Globals& g) {
   auto& o = g.options;
   o.texts("-u,--url", "URL", g.urls,
-          "redis://, rediss://, valkey://, valkeys://, unix:// or local:")
+          "redis://, rediss://, valkey://, valkeys://, unix://, redis+sentinel://HOST,HOST/MASTER "
+          "or local:")
       .default_text = "redis://127.0.0.1:6379/0";
   o.text("--host", "HOST", g.host, "server's name or address, instead of the URL's");
   o.integer("-p,--port", "PORT", g.port, 1, 65535, "server's port, instead of the URL's");
@@ -25,6 +26,10 @@ void declare_connection(Globals& g) {
   o.flag("--askpass", g.askpass, "ask for the password on the terminal");
   o.text("-a,--pass", "PASSWORD", g.pass, "password; others can see it, prefer --pass-file")
       .from_environment = false;
+  o.text("--sentinel-user", "NAME", g.sentinel_user, "ACL user of the sentinels");
+  o.text("--sentinel-pass-file", "FILE", g.sentinel_pass_file,
+         "file whose first line is the sentinels' password")
+      .kind = "file";
   o.flag("--tls", g.tls, "speak TLS");
   o.text("--cacert", "FILE", g.cacert, "certificates to trust (PEM), instead of the system's")
       .kind = "file";

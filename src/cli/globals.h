@@ -19,6 +19,8 @@ struct Globals {
   std::optional<std::string> user;
   std::optional<std::string> pass_file;
   bool askpass = false;
+  std::optional<std::string> sentinel_user;
+  std::optional<std::string> sentinel_pass_file;
   std::optional<std::string> pass;
   bool tls = false;
   std::string cacert;

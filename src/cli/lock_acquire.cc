@@ -18,7 +18,7 @@
 #include "hold/supervisor.h"
 #include "output/printers.h"
 #include "primitives/lock.h"
-#include "redis/session.h"
+#include "redis/runner.h"
 
 namespace dcoord::cli {
 namespace {
@@ -85,8 +85,8 @@ class Binding {
   Task<void> keep_until_ended(LockRequest request, LockGranted granted) {
     redis::SessionOptions session_options;
     session_options.connect_timeout = session_options.command_timeout = times_.attempt;
-    const auto scripts = redis::make_session(loop_, context_.config().server, session_options);
-    const auto listener = redis::make_session(loop_, context_.config().server, session_options);
+    const auto scripts = redis::make_runner(loop_, context_.config().target, session_options);
+    const auto listener = redis::make_runner(loop_, context_.config().target, session_options);
     const Keys keys(context_.config().key_namespace);
     Lock lock(loop_, *scripts, keys, o_.lock.name);
     Event lost(loop_);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -75,36 +76,56 @@ PasswordSource fixed(std::string password) {
   return [password = std::move(password)]() { return std::optional(password); };
 }
 
+/// One of several places that a password may come from.
+struct Candidate {
+  Origin origin;
+  PasswordSource get;
+};
+
+void add_file(std::vector<Candidate>& candidates, const std::optional<std::string>& path,
+              const Origin& origin) {
+  if (path && !path->empty()) candidates.push_back({origin, from_file(*path, origin.where)});
+}
+
+void add_variable(std::vector<Candidate>& candidates, const Environment& environment,
+                  const char* name) {
+  const auto value = environment.get(name);
+  if (value)
+    candidates.push_back({{Origin::Source::environment, name}, fixed(std::string(*value))});
+}
+
+/// The first; but one in a file yields to flags and variables, as any option does.
+Password choose(std::vector<Candidate> candidates) {
+  const auto first = std::min_element(
+      candidates.begin(), candidates.end(),
+      [](const Candidate& a, const Candidate& b) { return a.origin.source < b.origin.source; });
+  if (first == candidates.end()) return {};
+  return {first->origin.where, std::move(first->get)};
+}
+
 }  // namespace
 
 Password choose_password(const Globals& globals, const Environment& environment,
                          PasswordSource from_url, const std::string& url_origin) {
-  // In their order; but one in a file yields to flags and variables, as any option does.
-  struct Candidate {
-    Origin origin;
-    PasswordSource get;
-  };
   std::vector<Candidate> candidates;
   if (globals.askpass) {
     candidates.push_back(
         {globals.option("askpass").origin, from_terminal(globals.user.value_or(""))});
   }
   if (globals.pass) candidates.push_back({globals.option("pass").origin, fixed(*globals.pass)});
-  if (globals.pass_file && !globals.pass_file->empty()) {
-    const auto& origin = globals.option("pass-file").origin;
-    candidates.push_back({origin, from_file(*globals.pass_file, origin.where)});
-  }
-  for (const char* name : {"DCOORD_PASSWORD", "VALKEYCLI_AUTH", "REDISCLI_AUTH"}) {
-    const auto value = environment.get(name);
-    if (value)
-      candidates.push_back({{Origin::Source::environment, name}, fixed(std::string(*value))});
-  }
-  const auto first = std::min_element(
-      candidates.begin(), candidates.end(),
-      [](const Candidate& a, const Candidate& b) { return a.origin.source < b.origin.source; });
-  if (first != candidates.end()) return {first->origin.where, std::move(first->get)};
-  if (from_url) return {url_origin, std::move(from_url)};
-  return {};
+  add_file(candidates, globals.pass_file, globals.option("pass-file").origin);
+  for (const char* name : {"DCOORD_PASSWORD", "VALKEYCLI_AUTH", "REDISCLI_AUTH"})
+    add_variable(candidates, environment, name);
+  Password chosen = choose(std::move(candidates));
+  if (!chosen.get && from_url) return {url_origin, std::move(from_url)};
+  return chosen;
+}
+
+Password choose_sentinel_password(const Globals& globals, const Environment& environment) {
+  std::vector<Candidate> candidates;
+  add_file(candidates, globals.sentinel_pass_file, globals.option("sentinel-pass-file").origin);
+  add_variable(candidates, environment, "DCOORD_SENTINEL_PASSWORD");
+  return choose(std::move(candidates));
 }
 
 }  // namespace dcoord::cli

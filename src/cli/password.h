@@ -23,4 +23,7 @@ struct Password {
 Password choose_password(const Globals& globals, const Environment& environment,
                          PasswordSource from_url, const std::string& url_origin);
 
+/// That of the sentinels: --sentinel-pass-file, DCOORD_SENTINEL_PASSWORD.
+Password choose_sentinel_password(const Globals& globals, const Environment& environment);
+
 }  // namespace dcoord::cli

@@ -1,6 +1,9 @@
 #include "redis/channel.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <charconv>
 
 #include "redis/session_errors.h"
 
@@ -27,6 +30,16 @@ Step back_off(std::string why) {
   return step;
 }
 
+/// Where a redirection leads to: "HOST:PORT", where the host may be empty, or an IPv6 address
+/// without brackets.
+HostPort parse_node(std::string_view target) {
+  const size_t colon = std::min(target.rfind(':'), target.size());
+  HostPort node{std::string(target.substr(0, colon)), 0};
+  const std::string_view port = target.substr(std::min(colon + 1, target.size()));
+  std::from_chars(port.data(), port.data() + port.size(), node.port);
+  return node;
+}
+
 /// Too many clients: said to whoever connects, without reading what they sent.
 bool turns_away(const ErrorInfo& info) {
   return info.word == "ERR" && info.verdict == Verdict::reconnect;
@@ -39,6 +52,7 @@ void Channel::ask_password() {
   if (server_.password) password_ = server_.password();
   asked_ = true;
   if (password_ && password_->empty()) password_.reset();
+  if (sentinels_ != nullptr) sentinels_->ask_password();
 }
 
 void Channel::abandon() {
@@ -54,9 +68,10 @@ Task<Step> Channel::prepare(bool alone, TimePoint until) {
     if (step.next != Step::Next::go_on) co_return step;
   }
   // Without AUTH and SELECT there is nothing whose refusal would let a request run where it should
-  // not.
-  const bool binding = std::any_of(expected_.begin(), expected_.end(),
-                                   [](const Expected& e) { return e.greeting != Greeting::name; });
+  // not: a replica refuses to write by itself.
+  const bool binding = std::any_of(expected_.begin(), expected_.end(), [](const Expected& e) {
+    return e.greeting == Greeting::auth || e.greeting == Greeting::select;
+  });
   if (alone && binding) co_return co_await take_greetings(until);
   co_return Step();
 }
@@ -66,8 +81,15 @@ Task<Step> Channel::connect(TimePoint until) {
   loaded_.clear();
   load_refusal_.reset();
   try {
+    if (sentinels_ != nullptr) {
+      Step step = co_await locate(until);
+      if (step.next != Step::Next::go_on) co_return step;
+    }
     const auto failure = co_await connection_.open(until);
-    if (failure) co_return on_failure(*failure);
+    if (failure) {
+      if (sentinels_ != nullptr) sentinels_->distrust();
+      co_return on_failure(*failure);
+    }
   } catch (const Error& error) {
     if (error.code() != ExitCode::unavailable || !was_connected_) co_return fail(error);
     // The server of `local:` ran before: it may again.
@@ -78,6 +100,20 @@ Task<Step> Channel::connect(TimePoint until) {
   was_connected_ = true;
   greet();
   co_return Step();
+}
+
+/// Has the sentinels name the master.
+Task<Step> Channel::locate(TimePoint until) {
+  const Sentinels::Found found = co_await sentinels_->find(until);
+  if (found.master) {
+    server_.set_address(*found.master);
+    co_return Step();
+  }
+  // What holds something goes on asking: it was right before.
+  if (found.lasting && !was_connected_) co_return fail(*found.error);
+  Step step = back_off(found.error->what());
+  step.error = found.error;
+  co_return step;
 }
 
 void Channel::expect(Expected expected, const std::vector<std::string_view>& words) {
@@ -98,6 +134,7 @@ void Channel::greet() {
     const std::string db = std::to_string(server_.db);
     expect({Greeting::select}, {"SELECT", db});
   }
+  if (sentinels_ != nullptr) expect({Greeting::role}, {"ROLE"});
   if (!options_.client_name.empty())
     expect({Greeting::name}, {"CLIENT", "SETNAME", options_.client_name});
 }
@@ -134,6 +171,7 @@ void Channel::queue_requests(Batch& batch, size_t& next) {
   while (next < batch.requests.size() && next - batch.first < kMostRequests &&
          connection_.unsent() < kMostBytes) {
     Request& request = batch.requests[next++];
+    if (request.asking) expect({Greeting::asking}, {"ASKING"});
     request.sent = loop_.now();
     request.end = connection_.queue(request.wire);
     expected_.push_back({});
@@ -168,21 +206,24 @@ Task<Step> Channel::exchange(Batch& batch, Duration reply_within, TimePoint unti
     if (step.next == Step::Next::go_on) continue;
     // What is under way behind the one that failed comes to its end, so that the connection can be
     // used on.
+    bool drained = true;
     if (connection_.is_open() && step.next != Step::Next::fail)
-      co_await drain(batch, reply_within, until);
-    if (!step.turned_away) note_sent(batch, start);
+      drained = co_await drain(batch, reply_within, until);
+    if (step.leave) connection_.close();
+    if (!step.turned_away || !drained) note_sent(batch, start);
     co_return step;
   }
   co_return Step();
 }
 
 /// Takes the answers to all that is under way and drops them: it will be sent again, in order.
-Task<void> Channel::drain(Batch& batch, Duration reply_within, TimePoint until) {
+/// False when not all of them came.
+Task<bool> Channel::drain(Batch& batch, Duration reply_within, TimePoint until) {
   size_t i = batch.first;
   while (!expected_.empty()) {
     const auto received =
         co_await connection_.receive(std::min(until, add(loop_.now(), reply_within)));
-    if (received.failure) co_return;
+    if (received.failure) co_return false;
     const Expected expected = expected_.front();
     expected_.pop_front();
     if (expected.greeting != Greeting::none || expected.load != nullptr) continue;
@@ -190,6 +231,7 @@ Task<void> Channel::drain(Batch& batch, Duration reply_within, TimePoint until) 
     batch.requests[i].end = kNotQueued;
     if (!received.reply->is_error() && batch.writes) batch.may_be_done = true;
   }
+  co_return true;
 }
 
 Step Channel::on_reply(Batch& batch, const Expected& expected, Reply reply) {
@@ -211,14 +253,31 @@ Step Channel::on_reply(Batch& batch, const Expected& expected, Reply reply) {
 }
 
 Step Channel::on_greeting(Greeting greeting, const Reply& reply) {
-  if (!reply.is_error()) return Step();
+  if (!reply.is_error()) return greeting == Greeting::role ? on_role(reply) : Step();
   const ErrorInfo info = classify(reply.text());
   if (info.word == "DENIED") return fail(refused(server_, info, "connecting", false));
   // Of the name only what is no answer to it counts.
   if (greeting == Greeting::name) return turns_away(info) ? later(info) : Step();
   if (info.verdict == Verdict::back_off || info.verdict == Verdict::reconnect) return later(info);
-  return fail(greeting == Greeting::auth ? refused_login(server_, info)
-                                         : refused_database(server_, info));
+  if (greeting == Greeting::auth) return fail(refused_login(server_, info));
+  if (greeting == Greeting::select) return fail(refused_database(server_, info));
+  return fail(refused(server_, info, greeting == Greeting::role ? "ROLE" : "ASKING", false));
+}
+
+/// A sentinel may not know yet, or not any more.
+Step Channel::on_role(const Reply& reply) {
+  const std::string role = reply.is_array() && reply.size() > 0 ? reply.at(0).text() : "";
+  if (role == "master") return Step();
+  ErrorInfo info;
+  const std::string text =
+      fmt::format("it is not the master but a {}: the sentinel at {} that named it is out of date",
+                  role == "slave" ? "replica" : role, sentinels_->informant());
+  info.text = text;
+  sentinels_->distrust();
+  Step step = back_off(text);
+  step.error = not_now(server_, info);
+  step.turned_away = step.leave = true;
+  return step;
 }
 
 Step Channel::on_load(const Script& script, const Reply& reply) {
@@ -254,6 +313,13 @@ Step Channel::on_error(Batch& batch, const Request& request, const ErrorInfo& in
     case Verdict::back_off:
     case Verdict::reconnect:
       return later(info);
+    case Verdict::redirect: {
+      Step step = fail(refused(server_, info, request.name, batch.writes));
+      step.next = Step::Next::redirect;
+      step.node = parse_node(info.target);
+      step.once = info.word == "ASK";
+      return step;
+    }
     default:
       break;
   }

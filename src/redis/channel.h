@@ -12,6 +12,7 @@
 #include "redis/classify.h"
 #include "redis/connection.h"
 #include "redis/script_runner.h"
+#include "redis/sentinel.h"
 #include "redis/session.h"
 
 namespace dcoord::redis {
@@ -20,6 +21,8 @@ namespace dcoord::redis {
 struct Request {
   const Script* script = nullptr;                       ///< none: a plain command
   std::string name;                                     ///< for messages
+  int slot = 0;                                         ///< of its keys in a cluster
+  bool asking = false;                                  ///< of a slot that is on its way here
   std::string wire;                                     ///< as it is sent
   uint64_t end = std::numeric_limits<uint64_t>::max();  ///< position behind it on the connection it
                                                         ///< was queued on
@@ -46,10 +49,14 @@ struct Step {
     go_on,     ///< all is well
     again,     ///< try again at once
     back_off,  ///< try again later
+    redirect,  ///< of a cluster: ask `node`; `error` is what a single server's user is told
     fail,      ///< trying again is of no use: `error`
   };
   Next next = Next::go_on;
-  bool turned_away = false;  ///< the server closed the door: it executed nothing of what was sent
+  bool turned_away = false;        ///< the server executed nothing of what was sent
+  bool leave = false;              ///< this is not the server that was meant
+  HostPort node;                   ///< redirect; without a host: the one that was asked
+  bool once = false;               ///< redirect: for this request only, the slot is on its way
   std::optional<Failure> failure;  ///< back_off: the connection could not be made
   std::string why;                 ///< back_off
   std::optional<Error> error;      ///< fail; back_off: what to say if that was the last attempt
@@ -59,9 +66,16 @@ struct Step {
 /// single attempts; whether to try again is its user's decision.
 class Channel {
  public:
-  /// Both must outlive it.
-  Channel(Loop& loop, const Server& server, const SessionOptions& options)
-      : loop_(loop), server_(server), options_(options), connection_(loop, server) {}
+  /// All must outlive it. With sentinels it connects to the master that they name, and writes where
+  /// that is into `server`.
+  Channel(Loop& loop, Server& server, const SessionOptions& options, Sentinels* sentinels = nullptr)
+      : loop_(loop),
+        server_(server),
+        options_(options),
+        sentinels_(sentinels),
+        connection_(loop, server) {}
+
+  const Server& server() const { return server_; }
 
   /// Reads the password, once: this may take as long as a person does.
   void ask_password();
@@ -79,7 +93,7 @@ class Channel {
   void abandon();
 
  private:
-  enum class Greeting { none, auth, select, name };
+  enum class Greeting { none, auth, select, role, asking, name };
   /// A reply that is to come: to a greeting, to SCRIPT LOAD, or (neither) to the batch's next
   /// request.
   struct Expected {
@@ -88,23 +102,26 @@ class Channel {
   };
 
   Task<Step> connect(TimePoint until);
+  Task<Step> locate(TimePoint until);
   void greet();
   void expect(Expected expected, const std::vector<std::string_view>& words);
   void queue_loads(const Batch& batch);
   void queue_requests(Batch& batch, size_t& next);
   Task<Step> take_greetings(TimePoint until);
-  Task<void> drain(Batch& batch, Duration reply_within, TimePoint until);
+  Task<bool> drain(Batch& batch, Duration reply_within, TimePoint until);
   void note_sent(Batch& batch, uint64_t start) const;
   Step on_reply(Batch& batch, const Expected& expected, Reply reply);
   Step on_greeting(Greeting greeting, const Reply& reply);
+  Step on_role(const Reply& reply);
   Step on_load(const Script& script, const Reply& reply);
   Step on_error(Batch& batch, const Request& request, const ErrorInfo& info);
   Step on_failure(const Failure& failure);
   Step later(const ErrorInfo& info);
 
   Loop& loop_;
-  const Server& server_;
+  Server& server_;
   const SessionOptions& options_;
+  Sentinels* sentinels_;
   Connection connection_;
   bool was_connected_ = false;
   bool asked_ = false;

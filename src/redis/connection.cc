@@ -86,7 +86,7 @@ Task<std::optional<Failure>> Connection::open(TimePoint until) {
 Task<std::optional<Failure>> Connection::shake_hands(TimePoint until) {
   if (server_.kind != Server::Kind::tcp) throw config_error("TLS is not spoken over a unix socket");
   if (!tls_settings_) tls_settings_ = TlsStream::load(server_);
-  tls_ = std::make_unique<TlsStream>(tls_settings_, fd_.get());
+  tls_ = std::make_unique<TlsStream>(tls_settings_, server_, fd_.get());
   for (;;) {
     const Io io = tls_->handshake();
     if (io.state == Io::State::moved) break;

@@ -5,7 +5,7 @@
 
 #include "base/loop.h"
 #include "redis/script_runner.h"
-#include "redis/url.h"
+#include "redis/target.h"
 
 namespace dcoord::redis {
 
@@ -16,8 +16,8 @@ struct SessionOptions {
   std::string client_name = "dcoord";                  ///< CLIENT SETNAME, best effort
 };
 
-/// Runs scripts on one server over one connection that is opened when needed and opened again when
-/// it broke.
+/// Runs scripts on one server (given, or the master that sentinels name) over one connection that
+/// is opened when needed and opened again when it broke.
 ///
 /// Every error ends a connection for good: a late reply can never be taken for the next one's. What
 /// a reply means is decided in classify.h. A cancelled run or wait_message leaves no request behind
@@ -26,5 +26,6 @@ struct SessionOptions {
 /// It does one thing at a time (a second one throws Error, internal) and outlives the tasks that it
 /// gives. Of `local:` it sees to it that the server runs.
 std::unique_ptr<ScriptRunner> make_session(Loop& loop, Server server, SessionOptions options);
+std::unique_ptr<ScriptRunner> make_session(Loop& loop, Target target, SessionOptions options);
 
 }  // namespace dcoord::redis

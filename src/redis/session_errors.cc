@@ -37,8 +37,9 @@ std::string endpoint(const Server& server) {
     case Server::Kind::tcp:
       break;
   }
-  const bool v6 = server.host.find(':') != std::string::npos;
-  return fmt::format("{}:{}", v6 ? "[" + server.host + "]" : server.host, server.port);
+  if (server.host.empty()) return server.part;
+  const std::string address = to_string(server.address());
+  return server.part.empty() ? address : fmt::format("{} ({})", address, server.part);
 }
 
 Error cannot_connect(const Server& server, const Failure& failure) {

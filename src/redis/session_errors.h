@@ -12,7 +12,8 @@ namespace dcoord::redis {
 
 // What the errors of a session say: one place, so that one cause always reads the same.
 
-/// "HOST:PORT" (an IPv6 address in brackets) or the path of the socket.
+/// "HOST:PORT" (an IPv6 address in brackets) or the path of the socket, and what part of something
+/// larger it is: "HOST:PORT (master 'main')"; just that while the address is not known.
 std::string endpoint(const Server& server);
 
 /// Nothing could be sent (69; 77 and 78 for TLS).

@@ -109,7 +109,6 @@ class TlsStream::Settings {
  public:
   std::unique_ptr<SSL_CTX, FreeContext> context;
   std::unique_ptr<BIO_METHOD, FreeMethod> method;
-  std::string name;  // verified, and asked for unless it is a number
   bool insecure = false;
 };
 
@@ -121,7 +120,6 @@ struct TlsStream::State {
 std::shared_ptr<const TlsStream::Settings> TlsStream::load(const Server& server) {
   load_openssl();
   auto settings = std::make_shared<Settings>();
-  settings->name = server.tls.sni.empty() ? server.host : server.tls.sni;
   settings->insecure = server.tls.insecure;
   settings->context.reset(SSL_CTX_new(TLS_client_method()));
   SSL_CTX* const context = settings->context.get();
@@ -144,7 +142,7 @@ std::shared_ptr<const TlsStream::Settings> TlsStream::load(const Server& server)
   return settings;
 }
 
-TlsStream::TlsStream(std::shared_ptr<const Settings> settings, int fd)
+TlsStream::TlsStream(std::shared_ptr<const Settings> settings, const Server& server, int fd)
     : state_(std::make_unique<State>()) {
   state_->settings = std::move(settings);
   const Settings& s = *state_->settings;
@@ -156,16 +154,17 @@ TlsStream::TlsStream(std::shared_ptr<const Settings> settings, int fd)
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl, bio, bio);
   SSL_set_connect_state(ssl);
+  // Verified, and asked for unless it is a number.
+  const std::string& name = server.tls.sni.empty() ? server.host : server.tls.sni;
   bool ok = true;
-  if (is_numeric(s.name)) {
-    ok = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), s.name.c_str()) == 1;
+  if (is_numeric(name)) {
+    ok = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str()) == 1;
   } else {
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    ok = SSL_set1_host(ssl, s.name.c_str()) == 1 &&
-         SSL_set_tlsext_host_name(ssl, s.name.c_str()) == 1;
+    ok = SSL_set1_host(ssl, name.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, name.c_str()) == 1;
   }
   // Without the name set, any certificate of the CA would do.
-  if (!ok) throw config_error(fmt::format("'{}' cannot be verified as a TLS name", s.name));
+  if (!ok) throw config_error(fmt::format("'{}' cannot be verified as a TLS name", name));
 }
 
 TlsStream::~TlsStream() = default;

@@ -16,12 +16,13 @@ namespace dcoord::redis {
 /// OpenSSL is not touched before the first one is made.
 class TlsStream {
  public:
-  /// The settings of one server, read once. Throws Error (78) that names the file which cannot be
+  /// What is read from files, once. Throws Error (78) that names the file which cannot be
   /// used.
   class Settings;
   static std::shared_ptr<const Settings> load(const Server& server);
 
-  TlsStream(std::shared_ptr<const Settings> settings, int fd);
+  /// Verifies the server's host, or the --sni of it.
+  TlsStream(std::shared_ptr<const Settings> settings, const Server& server, int fd);
   ~TlsStream();
 
   /// `moved` when done.

@@ -18,11 +18,20 @@ struct TlsOptions {
   std::string sni;  ///< name asked for and verified; "" for the host
 };
 
+struct HostPort {
+  std::string host = "127.0.0.1";
+  int port = 6379;
+  bool operator==(const HostPort&) const = default;
+};
+
+/// "HOST:PORT", an IPv6 address in brackets.
+std::string to_string(const HostPort& address);
+
 /// One server to connect to, and as whom.
 struct Server {
   enum class Kind { tcp, unix_socket, local };
   Kind kind = Kind::tcp;
-  std::string host = "127.0.0.1";
+  std::string host = "127.0.0.1";  ///< "" when it has to be found out first
   int port = 6379;
   std::string path;  ///< of the unix socket
   int db = 0;
@@ -33,10 +42,18 @@ struct Server {
   TlsOptions tls;
   std::string origin;  ///< where the URL came from, for messages: "-u", "DCOORD_URL", "default",
                        ///< "FILE: url"
+  std::string part;    ///< what it is of something larger, for messages: "master 'main'"; else ""
+
+  HostPort address() const { return {host, port}; }
+  void set_address(const HostPort& address) {
+    host = address.host;
+    port = address.port;
+  }
 };
 
-/// Reads redis:// rediss:// valkey:// valkeys:// unix:// and local: URLs. User info is
-/// percent-decoded and `redis://x@h` means the password x; the database comes from the path or
+/// Reads the URL of one server: redis:// rediss:// valkey:// valkeys:// unix:// and local:. User
+/// info is percent-decoded and `redis://x@h` means the password x; the database comes from the path
+/// or
 /// `?db=N`, which wins. Throws Error (78) that names `origin`, shows the URL without its password
 /// and says what is wrong, for anything else, unknown parameters included.
 Server parse_url(std::string_view url, std::string_view origin);

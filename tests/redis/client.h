@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "base/unique_fd.h"
-#include "redis/session.h"
+#include "redis/runner.h"
 #include "support/script.h"
 #include "support/server.h"
 
@@ -30,9 +30,11 @@ using redis::Patience;
 class Client {
  public:
   explicit Client(const std::string& url, redis::SessionOptions options = {})
-      : Client(redis::parse_url(url, "-u"), std::move(options)) {}
+      : Client(redis::parse_target(url, "-u"), std::move(options)) {}
   explicit Client(redis::Server server, redis::SessionOptions options = {})
       : session(redis::make_session(loop, std::move(server), std::move(options))) {}
+  explicit Client(redis::Target target, redis::SessionOptions options = {})
+      : session(redis::make_runner(loop, std::move(target), std::move(options))) {}
 
   /// Long enough for a loaded machine; what must not take long is checked by itself.
   Patience within(Duration limit = 60s) { return Patience{add(loop.now(), limit), kNever}; }

@@ -117,7 +117,7 @@ int free_port() {
 }
 
 Server::Server(ServerSettings settings) : settings_(std::move(settings)) {
-  if (!settings_.tcp && !settings_.tls) {
+  if (!settings_.tcp && !settings_.tls && !settings_.sentinel) {
     start();
     return;
   }
@@ -162,7 +162,8 @@ void Server::start(const std::vector<std::string>& more, bool wait) {
     const int null = open("/dev/null", O_RDWR);
     dup2(null, 0);
     dup2(null, 1);
-    execlp(settings_.program.c_str(), settings_.program.c_str(), config.c_str(), nullptr);
+    execlp(settings_.program.c_str(), settings_.program.c_str(), config.c_str(),
+           settings_.sentinel ? "--sentinel" : nullptr, nullptr);
     _exit(127);
   }
   if (wait) wait_ready();

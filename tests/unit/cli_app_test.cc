@@ -25,7 +25,7 @@ struct State {
 
 int say(Context& context, const State& state) {
   std::printf("%s %s db=%d", state.name.c_str(), format_duration(state.ttl).c_str(),
-              context.config().server.db);
+              context.config().target.server.db);
   if (context.tail() || state.shell) {
     for (const auto& word : context.command()) std::printf(" [%s]", word.c_str());
   }

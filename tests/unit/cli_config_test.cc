@@ -39,10 +39,11 @@ struct Made {
   }
 
   std::string server() const {
-    return redis::describe(config.server) + " from " + config.server.origin;
+    return redis::describe(config.target) + " from " + config.target.server.origin;
   }
   std::string password() const {
-    return config.server.password ? config.server.password().value_or("none") : "none";
+    return config.target.server.password ? config.target.server.password().value_or("none")
+                                         : "none";
   }
   std::string setting(std::string_view name) const {
     for (const auto& setting : config.settings()) {
@@ -100,7 +101,7 @@ TEST_CASE("REDIS_URL is not mixed with a server that was named otherwise") {
   const Made made({"--host", "h"}, {"REDIS_URL=rediss://user:secret@r:7000/4"});
   CHECK(made.server() == "redis://h:6379/0 from --host");
   CHECK(made.password() == "none");
-  CHECK_FALSE(made.config.server.tls.enabled);
+  CHECK_FALSE(made.config.target.server.tls.enabled);
 }
 
 TEST_CASE("contradictions are refused") {
@@ -157,7 +158,7 @@ TEST_CASE("a password file is read when it is needed, and again for a new connec
 TEST_CASE("TLS options reach the server") {
   const Made made(
       {"--tls", "--cacert", "ca", "--cert", "c", "--key", "k", "--sni", "s", "--insecure"});
-  const auto& tls = made.config.server.tls;
+  const auto& tls = made.config.target.server.tls;
   CHECK(tls.enabled);
   CHECK(tls.insecure);
   CHECK(tls.ca_file == "ca");
