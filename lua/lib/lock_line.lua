@@ -55,6 +55,7 @@ local function purge()
     elseif not has(h.flags, RESTING) then
       st.lost = st.lost + 1
       stale_record = pack_holder(h)
+      note('lost', h)
     end
   end
   return dropped

@@ -3,6 +3,7 @@
   KEYS[2]  line
   KEYS[3]  waiters
   KEYS[4]  index of the bucket's locks
+  KEYS[5]  changes, of an election; none for a lock
   ARGV[1]  token of the request
   ARGV[2]  TTL, ms
   ARGV[3]  flags: x exclusive or s shared; w wait in line; r reentrant; z take a new limit though others hold or wait
@@ -13,7 +14,7 @@
   ARGV[8]  who asks, opaque
   ARGV[9]  name of the lock, for the index
   ARGV[10] names of the slots, joined, or ''
-  Returns  {granted, fence, lease left ms, slot, server ms, new|again|nested|claimed, waited ms, unsent...}  held now
+  Returns  {granted, fence, lease left ms, slot, server ms, new|again|nested|claimed, waited ms, term, unsent...}  held now
   Returns  {wait, look again in ms, place, in line, ticket, holder, held for ms, lease left ms, server ms, unsent...}  in line
   Returns  {held, holder, held for ms, lease left ms, in line, unsent...}  not free, and no wait was asked for
   Returns  {again, holder, held for ms, lease left ms, in line, unsent...}  more dead in line than one call drops: ask again
@@ -26,7 +27,7 @@
   Retry  safe: the token finds its entry or its place again
 ]]
 -- @include lib/lock_layout
-local lock, line, waiters, index = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local lock, line, waiters, index, changes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local token, ttl, flags, limit, parent = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), ARGV[6]
 if not (ttl and limit and tonumber(ARGV[5])) then return redis.error_reply('MISUSE lock/acquire: a number is not one') end
 local time = redis.call('TIME')
@@ -41,7 +42,7 @@ if ring_raw and not own_raw and string.find(ring_raw, token, 1, true) then retur
 local bits = string.find(flags, 'x', 1, true) and EXCLUSIVE or SHARED
 
 -- The common case before anything is defined that it does not need: nobody holds, nobody waits.
-if raw and limit == 0 and parent == '' and not own_raw then
+if raw and limit == 0 and parent == '' and not own_raw and not changes then
   local _, fence, expires, min_end, max_end, line_expires, limit_was, holders, offers, nested, exclusive, in_line,
     stale, last_ticket, lapsed, roll_start, roll_upto, roll_end, acquired, contended, lost, timed_out, reset_at =
     struct.unpack(STATE, raw)
@@ -52,7 +53,7 @@ if raw and limit == 0 and parent == '' and not own_raw then
       line_expires, 0, 1, 0, 0, bits == EXCLUSIVE and 1 or 0, 0, 0, last_ticket, lapsed, 0, 0, 0, acquired + 1,
       contended, lost, timed_out, reset_at), 'h' .. token, struct.pack(HOLDER, bits, 0, ends, now, fence, 0, ttl, 0, '',
       #ARGV[7], ARGV[7], #ARGV[8], ARGV[8]))
-    return {'granted', fence, ttl, 0, now, 'new', 0}
+    return {'granted', fence, ttl, 0, now, 'new', 0, 0}
   end
 end
 
@@ -60,6 +61,7 @@ local caller = nil
 -- @include lib/lock_histogram
 -- @include lib/lock_tombs
 -- @include lib/lock_state
+-- @include lib/lock_changes
 -- @include lib/lock_line
 load_state(raw)
 ring = ring_raw
@@ -69,11 +71,17 @@ local in_line_before = st.waiters
 local function finish(reply)
   put_extras()
   save_state()
+  write_changes(st.expires)
   return send(reply)
 end
 
 local function granted(h, how, waited)
-  return finish({'granted', h.fence, h.ends - now, h.slot, now, how, waited})
+  if changes and (how == 'new' or how == 'claimed') then
+    term = term + 1
+    put('n', string.format('%.0f', term))
+    note('elected', h)
+  end
+  return finish({'granted', h.fence, h.ends - now, h.slot, now, how, waited, term})
 end
 
 local function entry(slot)

@@ -2,6 +2,7 @@
   KEYS[1]  lock
   KEYS[2]  line
   KEYS[3]  waiters
+  KEYS[4]  changes, of an election; none for a lock
   ARGV[1]  token
   ARGV[2]  time the hold lasts at least, ms, from its grant: what is left of it nobody else gets in; or 0
   ARGV[3]  timeout if a waiter leaves because its wait ran out, else ''
@@ -12,7 +13,8 @@
   Retry  safe: a token that was released or left stays so for a minute
 ]]
 -- @include lib/lock_layout
-local lock, line, waiters, token, least = KEYS[1], KEYS[2], KEYS[3], ARGV[1], tonumber(ARGV[2])
+local lock, line, waiters, changes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local token, least = ARGV[1], tonumber(ARGV[2])
 if not least then return redis.error_reply('MISUSE lock/release: the time is not a number') end
 local time = redis.call('TIME')
 local now_us = time[1] * 1e6 + time[2]
@@ -26,7 +28,7 @@ end
 -- @include lib/lock_histogram
 
 -- The common case: the only holder, nobody in line.
-if raw and own_raw and least == 0 then
+if raw and own_raw and least == 0 and not changes then
   local _, fence, expires, min_end, max_end, line_expires, limit, holders, offers, nested, exclusive, in_line,
     stale, last_ticket, lapsed, roll_start, roll_upto, roll_end, acquired, contended, lost, timed_out, reset_at =
     struct.unpack(STATE, raw)
@@ -42,6 +44,7 @@ end
 
 local caller, ttl = nil, 0
 -- @include lib/lock_state
+-- @include lib/lock_changes
 -- @include lib/lock_line
 if not raw then
   -- A lock that is not there: only the tombstone, in case the acquire is still under way.
@@ -67,7 +70,10 @@ local function end_hold(own)
   local rest = math.max(0, own.since + least - now)
   for id in pairs(inner) do
     local h = live_entries()[id]
-    if not has(h.flags, OFFERED) and not has(h.flags, RESTING) then holds = record(holds, now - h.since) end
+    if not has(h.flags, OFFERED) and not has(h.flags, RESTING) then
+      holds = record(holds, now - h.since)
+      note('resigned', h)
+    end
     if id == token and rest > 0 then
       h.flags, h.ends = h.flags + RESTING, now + rest
       write_holder(id, h)
@@ -107,4 +113,5 @@ put_extras()
 -- Freeing first: when memory is out, a script is only let through if its first write frees.
 redis.call('HDEL', lock, '')
 save_state()
+write_changes(st.expires)
 return send(reply)

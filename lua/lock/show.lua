@@ -4,7 +4,7 @@
   KEYS[3]  waiters
   ARGV[1]  how many waiters to list
   Returns  {absent, server ms}  never used, forgotten, or idle for over a day
-  Returns  {lock, server ms, fence, limit, names, acquired, contended, lost, timed out, holders n, waiters n, listed n, n times (token, flags, slot, ends ms, since ms, fence, ttl ms, parent, who), listed times (token, flags, asked us, who)}  an entry that has ended stands there as the last holder
+  Returns  {lock, server ms, fence, limit, names, acquired, contended, lost, timed out, term, holders n, waiters n, listed n, n times (token, flags, slot, ends ms, since ms, fence, ttl ms, parent, who), listed times (token, flags, asked us, who)}  an entry that has ended stands there as the last holder
   Writes  no
   Retry  safe: it only reads
 ]]
@@ -16,13 +16,15 @@ local now = math.floor(now_us / 1000)
 local all = redis.call('HGETALL', lock)
 -- @include lib/lock_state
 local raw, entries, last = nil, {}, nil
-local names = ''
+local names, term = '', 0
 for i = 1, #all, 2 do
   local field, value = all[i], all[i + 1]
   if field == 's' then
     raw = value
   elseif field == 'p' then
     names = value
+  elseif field == 'n' then
+    term = value
   elseif field == 'z' then
     last = {'', read_holder(value)}
   elseif string.byte(field) == 104 then
@@ -45,7 +47,7 @@ for _, entry in ipairs(entries) do
 end
 table.sort(live, function(a, b) return a[2].fence < b[2].fence or (a[2].fence == b[2].fence and a[2].since < b[2].since) end)
 if #live == 0 and last then live[1] = last end
-local reply = {'lock', now, st.fence, st.limit, names, st.acquired, st.contended, st.lost, st.timed_out, #live}
+local reply = {'lock', now, st.fence, st.limit, names, st.acquired, st.contended, st.lost, st.timed_out, term, #live}
 local listed, count = {}, 0
 local most = math.min(tonumber(ARGV[1]) or 0, 1000)
 local pairs_ = st.waiters > 0 and redis.call('ZRANGE', line, 0, -1, 'WITHSCORES') or {}

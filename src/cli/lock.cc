@@ -96,17 +96,17 @@ int release_by_force(Context& context, Lock& lock, const std::string& holder) {
         fmt::format("'{}' means {} holds of lock '{}'", holder, found.size(), lock.name()),
         "give more of the id");
   }
-  const auto left = found.empty()
-                        ? std::nullopt
-                        : context.loop().run(lock.revoke(found[0]->token, context.patience()));
-  if (!left) {
+  Lock::Revoked revoked{Lock::Revoked::What::gone};
+  if (!found.empty())
+    revoked = context.loop().run(lock.revoke(found[0]->token, "", context.patience()));
+  if (revoked.what != Lock::Revoked::What::revoked) {
     throw Error(ExitCode::no, "not_held",
                 fmt::format("no holder of lock '{}' has the id '{}'", lock.name(), holder),
                 fmt::format("`dcoord lock show {}` lists who holds it", lock.name()));
   }
-  log::note(
-      0, fmt::format("told {} to stop; lock '{}' is free when it has, in {} at the latest",
-                     describe_holder(found[0]->who, std::nullopt), lock.name(), format_age(*left)));
+  log::note(0, fmt::format("told {} to stop; lock '{}' is free when it has, in {} at the latest",
+                           describe_holder(found[0]->who, std::nullopt), lock.name(),
+                           format_age(revoked.lease_left)));
   return to_int(ExitCode::ok);
 }
 

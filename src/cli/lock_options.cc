@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "cli/context.h"
 #include "cli/held.h"
-#include "cli/waiting.h"
+#include "cli/take.h"
 
 namespace dcoord::cli {
 namespace {
@@ -170,77 +170,12 @@ std::string resource_of(const LockRequest& request, int slot) {
   return slot >= 0 && i < request.pool.size() ? request.pool[i] : "";
 }
 
-namespace {
-
-/// Leaves the line (or gives up what was granted meanwhile); the reason when that could not be
-/// confirmed.
-Task<std::string> leave(Context& context, Lock& lock, std::string token, bool timed_out) {
-  const redis::Patience patience{add(context.loop().now(), context.config().command_timeout),
-                                 kNever};
-  std::string failure;
-  try {
-    co_await lock.release(std::move(token), Duration::zero(), timed_out, patience);
-  } catch (const Error& error) {
-    failure = error.what();
-  }
-  co_return failure;
-}
-
-}  // namespace
-
 Task<LockAnswer> take_lock(Context& context, Lock& lock, const LockOptions& options,
                            LockRequest request) {
-  const Duration patience = options.patience();
-  if (patience == Duration::zero()) {
-    Task<LockAnswer> asking = lock.ask(std::move(request), false, "", context.patience());
-    co_return co_await asking;
-  }
-  Loop& loop = context.loop();
-  const TimePoint until = add(loop.now(), patience);
-  // Whoever is not in line yet is told soon that Redis cannot be had: cron and CI rather fail than
-  // hang.
-  const Config& config = context.config();
-  redis::Patience first = context.patience(config.connect_timeout + config.command_timeout);
-  first.connect_until = std::min(first.connect_until, until);
-  WaitingLine line(loop, config, fmt::format("lock '{}'", lock.name()));
-  bool in_line = false;
-  std::function<void(const LockWaiting&)> on_wait = [&](const LockWaiting& waiting) {
-    in_line = true;
-    line.update(waiting);
-  };
-  const std::string token = request.token;
-  std::optional<LockAnswer> answer;
-  std::optional<Error> error;
-  try {
-    Task<LockAnswer> acquiring = lock.acquire(std::move(request), until, first, std::move(on_wait));
-    answer.emplace(co_await acquiring);
-  } catch (const Error& e) {
-    error.emplace(e);
-  }
-  if (error && error->code() == ExitCode::unknown) {
-    // Now that nobody waits for it, it must not be granted any more: if that is confirmed, the
-    // outcome is known.
-    Task<std::string> leaving = leave(context, lock, token, false);
-    const std::string failure = co_await leaving;
-    if (failure.empty()) {
-      throw Error(ExitCode::unavailable, "unavailable",
-                  fmt::format("gave up on lock '{}': {}", lock.name(), error->what()));
-    }
-  }
-  if (error) throw *error;
-  if (std::holds_alternative<LockGranted>(*answer)) co_return *answer;
-  const bool timed_out = std::holds_alternative<LockWaiting>(*answer);
-  if (!timed_out && !in_line) co_return *answer;
-  Task<std::string> leaving = leave(context, lock, token, timed_out);
-  const std::string failure = co_await leaving;
-  if (!failure.empty()) {
-    throw Error(
-        ExitCode::unknown, "unknown",
-        fmt::format("gave up on lock '{}', but could not leave its line: {}", lock.name(), failure),
-        fmt::format("run it again with --request-id {}, or let it be: a place is lost after 25s",
-                    token));
-  }
-  co_return *answer;
+  Waiting waiting;
+  waiting.what = fmt::format("lock '{}'", lock.name());
+  waiting.patience = options.patience();
+  return take(context, lock, std::move(request), std::move(waiting));
 }
 
 }  // namespace dcoord::cli

@@ -11,6 +11,7 @@
 #include "cli/held.h"
 #include "cli/held_lease.h"
 #include "cli/lock_verbs.h"
+#include "cli/take.h"
 #include "hold/supervisor.h"
 #include "primitives/lock.h"
 
@@ -85,14 +86,12 @@ class LockRun {
   }
 
   Task<Finish> leave_line(int signal) {
-    const redis::Patience patience{
-        add(loop().now(), std::min<Duration>(2s, context_.config().command_timeout)), kNever};
-    try {
-      co_await lock_.release(request_.token, Duration::zero(), false, patience);
-    } catch (const Error& error) {
-      log::warning(
-          fmt::format("could not leave the line of lock '{}' ({}): the place is lost after 25s",
-                      lock_.name(), error.what()));
+    Task<std::string> leaving = leave(context_, lock_, request_.token, false,
+                                      std::min<Duration>(2s, context_.config().command_timeout));
+    const std::string failure = co_await leaving;
+    if (!failure.empty()) {
+      log::warning(fmt::format("could not leave the line of {} ({}): the place is lost after 25s",
+                               what(), failure));
     }
     o_.command.tell_status("interrupted", 128 + signal);
     co_return Finish{0, signal};

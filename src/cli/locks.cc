@@ -12,8 +12,8 @@ Noun locks_noun() {
   list.examples = {"dcoord locks list", "dcoord locks list --json"};
   list.run = [](Context& context) {
     const primitives::Keys keys(context.config().key_namespace);
-    const auto locks = context.loop().run(
-        primitives::list_locks(context.scripts(), keys, 100, context.patience()));
+    const auto locks = context.loop().run(primitives::list_locks(
+        context.scripts(), keys, primitives::LockKind::lock, 100, context.patience()));
     context.printer().print(locks);
     return to_int(ExitCode::ok);
   };

@@ -5,6 +5,8 @@ namespace dcoord::cli {
 const std::vector<NounEntry>& nouns() {
   static const std::vector<NounEntry> list{
       {"lock", "COORDINATE", "run commands one at a time, or N at a time", lock_noun},
+      {"elect", "COORDINATE", "campaign for leadership and run a command while leading",
+       elect_noun},
       {"locks", "OBSERVE", "all locks: who holds and who waits", locks_noun},
       {"local", "SETUP", "the private server of local: URLs", local_noun},
       {"config", "SETUP", "show the configuration and where it comes from", config_noun},

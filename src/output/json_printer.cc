@@ -1,4 +1,3 @@
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "output/printers.h"
@@ -9,18 +8,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using primitives::LockParty;
 using primitives::LockView;
-
-/// RFC 3339 in UTC, with milliseconds.
-std::string rfc3339(Millis since_epoch) {
-  const auto seconds = static_cast<time_t>(since_epoch.count() / 1000);
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  char text[40];
-  const size_t n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  char millis[8];
-  std::snprintf(millis, sizeof millis, ".%03dZ", static_cast<int>(since_epoch.count() % 1000));
-  return std::string(text, n) + millis;
-}
 
 Json identity(const LockParty& p) {
   Json j;
@@ -75,6 +62,55 @@ Json to_json(const LockView& lock) {
   return j;
 }
 
+Json candidate(const LockParty& p) {
+  Json j;
+  j["candidate"] = p.who.label;
+  j["id"] = holder_id(p);
+  j["host"] = p.who.host;
+  j["pid"] = p.who.pid;
+  j["user"] = p.who.user;
+  j["command"] = p.who.command;
+  j["proposal"] = p.who.proposal;
+  if (!p.who.link.empty()) j["link"] = p.who.link;
+  j["since"] = rfc3339(p.since);
+  return j;
+}
+
+Json to_json(const Election& election) {
+  const LockView& e = election.view;
+  Json j;
+  j["name"] = e.name;
+  j["state"] = election_word(e.state);
+  j["term"] = e.term;
+  j["fence"] = e.fence;
+  j["leader"] = nullptr;
+  if (!e.holders.empty()) {
+    const LockParty& p = e.holders[0];
+    Json leader = candidate(p);
+    leader["led_ms"] = (e.server_time - p.since).count();
+    leader["lease_ms"] = p.lease_left.count();
+    if (p.revoked) leader["revoked"] = true;
+    j["leader"] = std::move(leader);
+  }
+  j["waiting"] = e.waiting;
+  j["candidates"] = Json::array();
+  for (const auto& p : e.waiters) j["candidates"].push_back(candidate(p));
+  return j;
+}
+
+Json to_json(const primitives::ElectionChange& c) {
+  Json j;
+  j["time"] = rfc3339(c.at);
+  j["change"] = change_word(c.what);
+  j["term"] = c.term;
+  j["fence"] = c.fence;
+  j["candidate"] = c.who.label;
+  j["host"] = c.who.host;
+  j["pid"] = c.who.pid;
+  j["proposal"] = c.who.proposal;
+  return j;
+}
+
 Json to_json(const Record& record) {
   Json j = Json::object();
   for (const auto& [name, value] : record.fields) {
@@ -89,6 +125,9 @@ class JsonPrinter : public Printer {
   void print(const std::vector<Record>& records) override { write_array(records); }
   void print(const LockView& lock) override { write(to_json(lock)); }
   void print(const std::vector<LockView>& locks) override { write_array(locks); }
+  void print(const Election& election) override { write(to_json(election)); }
+  void print(const std::vector<Election>& elections) override { write_array(elections); }
+  void print(const primitives::ElectionChange& change) override { write(to_json(change)); }
   void print(const Acquired& a) override {
     Json j;
     j["name"] = a.name;

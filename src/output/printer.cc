@@ -1,6 +1,8 @@
 #include "output/printer.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <ctime>
 
 #include "output/printers.h"
 
@@ -48,6 +50,35 @@ const char* mode_word(primitives::LockMode mode) {
       return "slots";
   }
   return "";
+}
+
+const char* election_word(primitives::LockView::State state) {
+  return state == primitives::LockView::State::held ? "led" : state_word(state);
+}
+
+const char* change_word(primitives::ElectionChange::What what) {
+  switch (what) {
+    case primitives::ElectionChange::What::elected:
+      return "elected";
+    case primitives::ElectionChange::What::revoked:
+      return "revoked";
+    case primitives::ElectionChange::What::resigned:
+      return "resigned";
+    case primitives::ElectionChange::What::lost:
+      return "lost";
+  }
+  return "";
+}
+
+std::string rfc3339(Millis since_epoch) {
+  const auto seconds = static_cast<time_t>(since_epoch.count() / 1000);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char text[40];
+  const size_t n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+  char millis[8];
+  std::snprintf(millis, sizeof millis, ".%03dZ", static_cast<int>(since_epoch.count() % 1000));
+  return std::string(text, n) + millis;
 }
 
 std::string holder_id(const primitives::LockParty& party) { return party.token.substr(0, 12); }

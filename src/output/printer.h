@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "output/record.h"
+#include "primitives/elect.h"
 #include "primitives/lock.h"
 
 namespace dcoord::output {
@@ -31,6 +32,11 @@ struct Acquired {
   long long waited_ms = 0;
 };
 
+/// A lock that is an election: its holder leads, its waiters are the candidates, in order.
+struct Election {
+  primitives::LockView view;
+};
+
 /// Writes results to stdout, one overload a kind of result. Nothing but results goes through here;
 /// what others wrote (names, hosts, commands) is escaped in table and plain form.
 class Printer {
@@ -42,6 +48,10 @@ class Printer {
   virtual void print(const primitives::LockView& lock) = 0;
   virtual void print(const std::vector<primitives::LockView>& locks) = 0;
   virtual void print(const Acquired& acquired) = 0;
+  virtual void print(const Election& election) = 0;
+  virtual void print(const std::vector<Election>& elections) = 0;
+  /// One line of a stream.
+  virtual void print(const primitives::ElectionChange& change) = 0;
 };
 
 std::unique_ptr<Printer> make_printer(const Style& style);
@@ -51,6 +61,12 @@ std::string shell_quote(const std::string& text);
 
 /// "held", "free" or "stale".
 const char* state_word(primitives::LockView::State state);
+/// "led", "free" or "stale".
+const char* election_word(primitives::LockView::State state);
+/// "elected", "revoked", "resigned" or "lost".
+const char* change_word(primitives::ElectionChange::What what);
+/// RFC 3339 in UTC, with milliseconds.
+std::string rfc3339(Millis since_epoch);
 /// "exclusive", "shared" or "slots".
 const char* mode_word(primitives::LockMode mode);
 /// What --holder takes: the start of the hold's token.

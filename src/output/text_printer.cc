@@ -10,6 +10,7 @@
 namespace dcoord::output {
 namespace {
 
+using primitives::ElectionChange;
 using primitives::LockParty;
 using primitives::LockView;
 
@@ -135,6 +136,46 @@ class TextPrinter : public Printer {
     assign("DCOORD_HELD", a.held);
     // One write for all: a reader that evaluates half of it must not believe it holds a lock.
     write_out(out + "export" + names + "\n");
+  }
+
+  void print(const Election& election) override {
+    const LockView& e = election.view;
+    if (plain()) return print(std::vector<Election>{election});
+    std::string head = fmt::format("{}: {}", log::printable(e.name), election_word(e.state));
+    if (e.term > 0) head += fmt::format(", term {}", e.term);
+    if (e.waiting > 0) head += fmt::format(", {} standing by", e.waiting);
+    write_out(head + "\n");
+    Table leader({"LEADER", "HOST:PID", "USER", "LEADS", "LEASE", "FENCE", "ID", "PROPOSAL"});
+    for (const auto& p : e.holders) {
+      leader.add({p.who.label, holder_text(p), p.who.user, format_age(e.server_time - p.since),
+                  lease_text(p) + (p.revoked ? ", stepping down" : ""), std::to_string(p.fence),
+                  holder_id(p), p.who.proposal});
+    }
+    if (!e.holders.empty()) write_out(leader.text(style_.headers, style_.width));
+    Table candidates({"CANDIDATE", "HOST:PID", "USER", "WAITS", "PROPOSAL"});
+    for (const auto& p : e.waiters) {
+      candidates.add({p.who.label, holder_text(p), p.who.user, format_age(e.server_time - p.since),
+                      p.who.proposal});
+    }
+    if (!e.waiters.empty()) write_out(candidates.text(style_.headers, style_.width));
+  }
+
+  void print(const std::vector<Election>& elections) override {
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& [e] : elections) {
+      const LockParty* leader = e.holders.empty() ? nullptr : &e.holders[0];
+      rows.push_back({e.name, election_word(e.state), leader == nullptr ? "-" : leader->who.label,
+                      std::to_string(e.term),
+                      leader == nullptr ? "-" : format_age(e.server_time - leader->since),
+                      leader == nullptr ? "-" : lease_text(*leader), std::to_string(e.waiting),
+                      std::to_string(e.fence)});
+    }
+    write_rows({"NAME", "STATE", "LEADER", "TERM", "LEADS", "LEASE", "STANDBY", "FENCE"}, rows);
+  }
+
+  void print(const ElectionChange& c) override {
+    write_out(fmt::format("{}\t{}\t{}\t{}\t{}\t{}\n", rfc3339(c.at), change_word(c.what), c.term,
+                          c.fence, log::printable(c.who.label), log::printable(c.who.proposal)));
   }
 
  private:

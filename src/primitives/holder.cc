@@ -92,6 +92,7 @@ std::string encode(const Holder& h) {
   append(out, h.pid_namespace);
   append(out, std::to_string(h.start_time));
   append(out, h.link);
+  append(out, h.proposal);
   return out;
 }
 
@@ -102,7 +103,7 @@ Holder decode_holder(std::string_view text) {
     fields.push_back(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  fields.resize(10);
+  fields.resize(11);
   Holder h;
   h.owner = fields[0];
   h.host = fields[1];
@@ -114,6 +115,7 @@ Holder decode_holder(std::string_view text) {
   h.pid_namespace = fields[7];
   h.start_time = to_number<long long>(fields[8]);
   h.link = fields[9];
+  h.proposal = fields[10];
   return h;
 }
 

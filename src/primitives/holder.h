@@ -18,6 +18,7 @@ struct Holder {
   std::string pid_namespace;
   long long start_time = 0;  ///< of pid, clock ticks after boot: pids are used again
   std::string link;          ///< of the CI job, if its environment has one
+  std::string proposal;      ///< of a candidate, for those that observe the election
 };
 
 /// One line of opaque bytes, as the scripts store it; fields may be added at the end.

@@ -61,7 +61,7 @@ LockAnswer decode_acquire(const Reply& r, TimePoint sent, TimePoint now) {
   const std::string_view word = r.word();
   if (word == "granted") {
     return LockGranted{r.at(1).number(), static_cast<int>(r.at(3).number()), sent + ms(r.at(2)),
-                       ms(r.at(6)), r.at(5).text() == "nested"};
+                       ms(r.at(6)),      r.at(5).text() == "nested",         r.at(7).number()};
   }
   if (word == "wait") {
     LockWaiting w;
@@ -118,10 +118,11 @@ LockView decode_view(std::string name, const Reply& r) {
   view.contended = r.at(6).number();
   view.lost = r.at(7).number();
   view.timed_out = r.at(8).number();
-  const auto holders = static_cast<size_t>(r.at(9).number());
-  view.waiting = r.at(10).number();
-  const auto listed = static_cast<size_t>(r.at(11).number());
-  size_t i = 12;
+  view.term = r.at(9).number();
+  const auto holders = static_cast<size_t>(r.at(10).number());
+  view.waiting = r.at(11).number();
+  const auto listed = static_cast<size_t>(r.at(12).number());
+  size_t i = 13;
   for (size_t n = 0; n < holders; ++n, i += 9)
     view.holders.push_back(decode_party(r, i, view.server_time));
   for (size_t n = 0; n < listed; ++n, i += 4) {
@@ -141,6 +142,14 @@ LockView decode_view(std::string name, const Reply& r) {
   return view;
 }
 
+const char* noun(LockKind kind) { return kind == LockKind::lock ? "lock" : "elect"; }
+
+std::vector<std::string> keys_of(const Keys& keys, LockKind kind, const std::string& name) {
+  if (kind == LockKind::elect)
+    return {keys.elect(name), keys.elect_line(name), keys.elect_waiters(name)};
+  return {keys.lock(name), keys.lock_line(name), keys.lock_waiters(name)};
+}
+
 /// The delay that a `look N` message asks for; nothing for other messages.
 std::optional<Duration> look_delay(std::string_view message) {
   if (!message.starts_with("look ")) return std::nullopt;
@@ -152,12 +161,15 @@ std::optional<Duration> look_delay(std::string_view message) {
 
 }  // namespace
 
-Lock::Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name)
+Lock::Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name,
+           LockKind kind)
     : loop_(loop),
       scripts_(scripts),
       keys_(keys),
       name_(std::move(name)),
-      hold_keys_{keys_.lock(name_), keys_.lock_line(name_), keys_.lock_waiters(name_)} {}
+      kind_(kind),
+      hold_keys_(keys_of(keys_, kind_, name_)),
+      changes_(kind_ == LockKind::elect ? keys_.elect_changes(name_) : "") {}
 
 Task<Answer> Lock::run(const redis::Script& script, std::vector<std::string> keys,
                        std::vector<std::string> args, Patience patience) {
@@ -166,11 +178,12 @@ Task<Answer> Lock::run(const redis::Script& script, std::vector<std::string> key
   if (answer.reply.is_error()) {
     const std::string& text = answer.reply.text();
     if (text.starts_with("LAYOUT ")) {
-      throw Error(ExitCode::data, "layout", fmt::format("lock '{}': {}", name_, text.substr(7)),
+      throw Error(ExitCode::data, "layout",
+                  fmt::format("{} '{}': {}", noun(kind_), name_, text.substr(7)),
                   "update dcoord on all hosts to the same version");
     }
     throw internal_error(
-        fmt::format("script {} failed on lock '{}': {}", script.name, name_, text));
+        fmt::format("script {} failed on {} '{}': {}", script.name, noun(kind_), name_, text));
   }
   co_return answer;
 }
@@ -192,7 +205,8 @@ Task<void> Lock::deliver(const Reply& reply, size_t from, Patience patience) {
 
 Task<LockAnswer> Lock::ask(LockRequest request, bool wait, std::string ticket, Patience patience) {
   std::vector<std::string> keys = hold_keys_;
-  keys.push_back(keys_.index_of(name_, "lock"));
+  keys.push_back(keys_.index_of(name_, noun(kind_)));
+  if (!changes_.empty()) keys.push_back(changes_);
   std::vector<std::string> args{request.token,
                                 std::to_string(to_ms(request.ttl)),
                                 flags_of(request, wait),
@@ -207,7 +221,7 @@ Task<LockAnswer> Lock::ask(LockRequest request, bool wait, std::string ticket, P
     const Answer answer = co_await run(scripts::lock_acquire, keys, args, patience);
     const Reply& r = answer.reply;
     const std::string_view word = r.word();
-    const size_t fixed = word == "granted"                   ? 7
+    const size_t fixed = word == "granted"                   ? 8
                          : word == "wait"                    ? 9
                          : word == "held" || word == "again" ? 5
                                                              : r.size();
@@ -264,7 +278,10 @@ Task<LockReleased> Lock::release(std::string token, Duration least, bool timed_o
                                  Patience patience) {
   std::vector<std::string> args{std::move(token), std::to_string(to_ms(least)),
                                 timed_out ? "timeout" : ""};
-  const Answer answer = co_await run(scripts::lock_release, hold_keys_, std::move(args), patience);
+  std::vector<std::string> keys = hold_keys_;
+  if (!changes_.empty()) keys.push_back(changes_);
+  const Answer answer =
+      co_await run(scripts::lock_release, std::move(keys), std::move(args), patience);
   const Reply& r = answer.reply;
   const std::string_view word = r.word();
   using What = LockReleased::What;
@@ -280,21 +297,27 @@ Task<LockReleased> Lock::release(std::string token, Duration least, bool timed_o
   co_return result;
 }
 
-Task<std::optional<Millis>> Lock::revoke(std::string token, Patience patience) {
-  std::vector<std::string> keys{hold_keys_[0]};
-  std::vector<std::string> args{std::move(token)};
+Task<Lock::Revoked> Lock::revoke(std::string token, std::string successor, Patience patience) {
+  std::vector<std::string> keys{hold_keys_[0], hold_keys_[1]};
+  if (!changes_.empty()) keys.push_back(changes_);
+  std::vector<std::string> args{std::move(token), std::move(successor)};
   const Answer answer =
       co_await run(scripts::lock_revoke, std::move(keys), std::move(args), patience);
   const Reply& r = answer.reply;
-  if (r.word() == "gone") co_return std::nullopt;
+  Revoked result;
+  if (r.word() == "gone" || r.word() == "absent") {
+    result.what = r.word() == "gone" ? Revoked::What::gone : Revoked::What::no_successor;
+    co_return result;
+  }
   if (r.word() != "revoked") throw unexpected(scripts::lock_revoke, r);
   co_await deliver(r, 2, patience);
-  co_return Millis(r.at(1).number());
+  result = {Revoked::What::revoked, Millis(r.at(1).number())};
+  co_return result;
 }
 
 Task<Lock::Forgotten> Lock::forget(Patience patience) {
   std::vector<std::string> keys = hold_keys_;
-  keys.push_back(keys_.index_of(name_, "lock"));
+  keys.push_back(keys_.index_of(name_, noun(kind_)));
   std::vector<std::string> args{name_};
   const Answer answer =
       co_await run(scripts::lock_forget, std::move(keys), std::move(args), patience);
@@ -319,8 +342,8 @@ Task<LockView> Lock::show(int waiters, Patience patience) {
   co_return decode_view(name_, answer.reply);
 }
 
-Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& keys, int waiters,
-                                       Patience patience) {
+Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& keys, LockKind kind,
+                                       int waiters, Patience patience) {
   constexpr int kPage = 1000;  // names a call, so that none holds the server for long
   std::vector<LockView> views;
   std::vector<redis::Call> prunes;
@@ -329,7 +352,7 @@ Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& 
   for (int page = 0; !buckets.empty(); ++page) {
     std::vector<std::vector<std::string>> reads;
     for (const int bucket : buckets) {
-      reads.push_back({"ZRANGE", keys.index(bucket, "lock"), std::to_string(page * kPage),
+      reads.push_back({"ZRANGE", keys.index(bucket, noun(kind)), std::to_string(page * kPage),
                        std::to_string((page + 1) * kPage - 1)});
     }
     const std::vector<Answer> indexes = co_await runner.run_commands(std::move(reads), patience);
@@ -342,8 +365,7 @@ Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& 
         names.push_back(entry.text());
         redis::Call call;
         call.script = &scripts::lock_show;
-        call.keys = {keys.lock(names.back()), keys.lock_line(names.back()),
-                     keys.lock_waiters(names.back())};
+        call.keys = keys_of(keys, kind, names.back());
         call.args = {std::to_string(waiters)};
         calls.push_back(std::move(call));
       }
@@ -351,12 +373,13 @@ Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& 
     const std::vector<Answer> answers = co_await runner.run_all(std::move(calls), patience);
     for (size_t i = 0; i < answers.size(); ++i) {
       if (answers[i].reply.is_error()) {
-        throw internal_error(fmt::format("lock '{}': {}", names[i], answers[i].reply.text()));
+        throw internal_error(
+            fmt::format("{} '{}': {}", noun(kind), names[i], answers[i].reply.text()));
       }
       if (answers[i].reply.word() == "absent") {
         redis::Call prune;
         prune.script = &scripts::index_prune;
-        prune.keys = {keys.index_of(names[i], "lock"), keys.lock(names[i])};
+        prune.keys = {keys.index_of(names[i], noun(kind)), keys_of(keys, kind, names[i])[0]};
         prune.args = {names[i]};
         prunes.push_back(std::move(prune));
       } else {

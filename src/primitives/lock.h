@@ -19,6 +19,10 @@ namespace dcoord::primitives {
 
 enum class LockMode { exclusive, shared, slot };
 
+/// An election is an exclusive lock of its own kind, whose grants are terms and whose changes are
+/// recorded for observers.
+enum class LockKind { lock, elect };
+
 /// What is asked for. The token identifies the request: the same token asks again for the same
 /// thing and never counts twice.
 struct LockRequest {
@@ -40,6 +44,7 @@ struct LockGranted {
   TimePoint valid_end;  ///< the lease's end, counted from when the answered request was sent
   Duration waited{};
   bool nested = false;
+  long long term = 0;  ///< LockKind::elect: the number of the term, by ones
 };
 
 /// In line.
@@ -115,6 +120,7 @@ struct LockView {
   LockMode mode = LockMode::exclusive;
   Millis server_time{};
   long long fence = 0;
+  long long term = 0;  ///< LockKind::elect: of the latest leader
   int limit = 0;
   std::vector<std::string> pool;
   long long acquired = 0, contended = 0, lost = 0, timed_out = 0;
@@ -127,7 +133,8 @@ struct LockView {
 /// ScriptRunner::run throws.
 class Lock {
  public:
-  Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name);
+  Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name,
+       LockKind kind = LockKind::lock);
 
   /// Asks once; with `wait` it stands in line afterwards. `ticket` is that of the last LockWaiting,
   /// or "".
@@ -149,8 +156,13 @@ class Lock {
   Task<LockReleased> release(std::string token, Duration least, bool timed_out,
                              redis::Patience patience);
 
-  /// Takes a hold away; nothing if that token does not hold. The lease that is left is returned.
-  Task<std::optional<Millis>> revoke(std::string token, redis::Patience patience);
+  struct Revoked {
+    enum class What { revoked, gone, no_successor } what;  ///< gone: that token does not hold
+    Millis lease_left{};
+  };
+  /// Takes a hold away; the waiter with the token `successor`, unless that is "", shall be the
+  /// next.
+  Task<Revoked> revoke(std::string token, std::string successor, redis::Patience patience);
 
   struct Forgotten {
     enum class What { forgotten, absent, held, waited } what;
@@ -173,12 +185,14 @@ class Lock {
   redis::ScriptRunner& scripts_;
   const Keys& keys_;
   std::string name_;
+  LockKind kind_;
   std::vector<std::string> hold_keys_;  // lock, line, waiters
+  std::string changes_;                 // of an election
 };
 
-/// All locks of the namespace, in the order of their names. Reads the indexes, then each lock, in
-/// pipelines; prunes names whose locks have expired.
-Task<std::vector<LockView>> list_locks(redis::ScriptRunner& scripts, const Keys& keys, int waiters,
-                                       redis::Patience patience);
+/// All locks of a kind in the namespace, in the order of their names. Reads the indexes, then each
+/// lock, in pipelines; prunes names whose locks have expired.
+Task<std::vector<LockView>> list_locks(redis::ScriptRunner& scripts, const Keys& keys,
+                                       LockKind kind, int waiters, redis::Patience patience);
 
 }  // namespace dcoord::primitives

@@ -147,7 +147,7 @@ Error RetryingRunner::give_up(const Batch& batch, const Step& step) const {
   return no_success(last_server(), step.why, may_be_done);
 }
 
-Task<Step> RetryingRunner::block(Channel& channel, Batch& batch, std::string mailbox,
+Task<Step> RetryingRunner::block(Channel& channel, Batch& batch, Blocking command,
                                  TimePoint until) {
   Step step = co_await channel.prepare(true, until);
   if (step.next != Step::Next::go_on) co_return step;
@@ -159,15 +159,38 @@ Task<Step> RetryingRunner::block(Channel& channel, Batch& batch, std::string mai
     batch.requests.front().answer = Answer{Reply::nil(), now};
     co_return step;
   }
-  batch.requests.front().wire.clear();
-  const std::string seconds = fmt::format("{}.{:03}", ms / 1000, ms % 1000);
-  append_command(batch.requests.front().wire, {"BLPOP", mailbox, seconds});
+  Request& request = batch.requests.front();
+  request.wire.clear();
+  const std::vector<std::string> words = command(ms);
+  request.name = words.front();
+  append_command(request.wire, {words.begin(), words.end()});
   const TimePoint at_most = add(add(now, left), kBlockEndsEarly + kLateReply);
   co_return co_await channel.exchange(batch, kForever, at_most);
 }
 
 Task<std::optional<std::string>> RetryingRunner::wait_message(std::string mailbox,
                                                               TimePoint until) {
+  Blocking command = [mailbox](long long ms) -> std::vector<std::string> {
+    return {"BLPOP", mailbox, fmt::format("{}.{:03}", ms / 1000, ms % 1000)};
+  };
+  Task<std::optional<Reply>> waiting = wait(std::move(command), std::move(mailbox), until);
+  const std::optional<Reply> reply = co_await waiting;
+  if (reply && reply->size() == 2) co_return reply->at(1).text();
+  co_return std::nullopt;
+}
+
+Task<void> RetryingRunner::wait_entry(std::string stream, std::string after, TimePoint until) {
+  Blocking command = [stream, after = std::move(after)](long long ms) -> std::vector<std::string> {
+    return {"XREAD", "COUNT", "1", "BLOCK", std::to_string(ms), "STREAMS", stream, after};
+  };
+  Task<std::optional<Reply>> waiting = wait(std::move(command), std::move(stream), until);
+  co_await waiting;
+}
+
+/// The answer to a command that blocks on `key`; nothing when there was none until then, or when
+/// waiting was cut short.
+Task<std::optional<Reply>> RetryingRunner::wait(Blocking command, std::string key,
+                                                TimePoint until) {
   const Use use(*this);
   const TimePoint start = loop_.now();
   if (until != kNever && until - start <= kBlockEndsEarly) {
@@ -177,15 +200,14 @@ Task<std::optional<std::string>> RetryingRunner::wait_message(std::string mailbo
   until = add(until, time_to_ask_password());
   Batch batch;
   batch.requests.emplace_back();
-  batch.requests.front().name = "BLPOP";
-  batch.requests.front().slot = slot_of(mailbox);
-  const Step step = co_await attempt_wait(batch, std::move(mailbox), until);
+  batch.requests.front().slot = slot_of(key);
+  const Step step = co_await attempt_wait(batch, std::move(command), until);
   abandon();
   if (step.next == Step::Next::fail && lasts(*step.error)) throw *step.error;
   if (step.next == Step::Next::go_on) {
     wait_backoff_.reset();
-    const Reply& reply = batch.requests.front().answer->reply;
-    if (reply.is_array() && reply.size() == 2) co_return reply.at(1).text();
+    Reply& reply = batch.requests.front().answer->reply;
+    if (reply.is_array()) co_return std::move(reply);
     if (until != kNever) co_await loop_.sleep_until(until);
     co_return std::nullopt;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,23 +21,27 @@ class RetryingRunner : public ScriptRunner {
   Task<std::vector<Answer>> run_commands(std::vector<std::vector<std::string>> commands,
                                          Patience patience) final;
   Task<std::optional<std::string>> wait_message(std::string mailbox, TimePoint until) final;
+  Task<void> wait_entry(std::string stream, std::string after, TimePoint until) final;
 
  protected:
+  /// A command that blocks, given for how long it may, in ms.
+  using Blocking = std::function<std::vector<std::string>(long long ms)>;
+
   RetryingRunner(Loop& loop, SessionOptions options);
 
   /// Tries once to get done what is left of the batch.
   virtual Task<Step> attempt(Batch& batch, TimePoint connect_until, TimePoint until) = 0;
-  /// Tries once to have a server wait for a message: see block().
-  virtual Task<Step> attempt_wait(Batch& batch, std::string mailbox, TimePoint until) = 0;
+  /// Tries once to have a server wait for something: see block().
+  virtual Task<Step> attempt_wait(Batch& batch, Blocking command, TimePoint until) = 0;
   virtual void ask_password() = 0;
   /// Closes every connection that still owes replies.
   virtual void abandon() = 0;
   /// The one that was spoken to last, for messages.
   virtual const Server& last_server() const = 0;
 
-  /// Has the server at the other end of `channel` wait for a message; go_on when it answered, with
-  /// nil when none came.
-  Task<Step> block(Channel& channel, Batch& batch, std::string mailbox, TimePoint until);
+  /// Has the server at the other end of `channel` wait for something; go_on when it answered, with
+  /// nil when nothing came.
+  Task<Step> block(Channel& channel, Batch& batch, Blocking command, TimePoint until);
 
   Loop& loop_;
   const SessionOptions options_;
@@ -56,6 +61,7 @@ class RetryingRunner : public ScriptRunner {
   };
 
   Task<void> carry_out(Batch& batch, Patience patience);
+  Task<std::optional<Reply>> wait(Blocking command, std::string key, TimePoint until);
   Error give_up(const Batch& batch, const Step& step) const;
   Duration time_to_ask_password();
 

@@ -54,6 +54,15 @@ class ScriptRunner {
   /// whenever waiting was cut short (connection lost, server demoted): a message is only a hint to
   /// run the script again. Cancelling the task gives the waiting up.
   virtual Task<std::optional<std::string>> wait_message(std::string mailbox, TimePoint until) = 0;
+
+  /// Waits until a stream has an entry behind the id `after`, or until a moment, or until waiting
+  /// was cut short: whoever waits reads the stream then.
+  virtual Task<void> wait_entry(std::string stream, std::string after, TimePoint until) {
+    (void)stream;
+    (void)after;
+    (void)until;
+    throw internal_error("this runner waits for no stream");
+  }
 };
 
 }  // namespace dcoord::redis

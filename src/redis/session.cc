@@ -35,8 +35,8 @@ class Session final : public RetryingRunner {
     if (step.next == Step::Next::redirect) step.next = Step::Next::fail;
     co_return step;
   }
-  Task<Step> attempt_wait(Batch& batch, std::string mailbox, TimePoint until) override {
-    Step step = co_await block(channel_, batch, std::move(mailbox), until);
+  Task<Step> attempt_wait(Batch& batch, Blocking command, TimePoint until) override {
+    Step step = co_await block(channel_, batch, std::move(command), until);
     if (step.next == Step::Next::redirect) step.next = Step::Next::fail;
     co_return step;
   }

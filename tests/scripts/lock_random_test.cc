@@ -187,7 +187,7 @@ class Storm {
         if (pick(30) == 0) clients_.erase(at);
         break;  // it crashed
       case 7:
-        if (pick(6) == 0) w_.loop.run(w_.lock.revoke(at->request.token, w_.patience()));
+        if (pick(6) == 0) w_.loop.run(w_.lock.revoke(at->request.token, "", w_.patience()));
         break;
       case 8:
         if (at->holds && pick(2) == 0) nest(*at);

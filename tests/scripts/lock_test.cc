@@ -518,9 +518,9 @@ TEST_CASE(
   const auto a = w.request(), b = w.request();
   REQUIRE(w.granted(a));
   REQUIRE(w.waiting(b));
-  const auto left = w.loop.run(w.lock.revoke(a.token, w.patience()));
-  REQUIRE(left);
-  CHECK(*left > 20s);
+  const auto revoked = w.loop.run(w.lock.revoke(a.token, "", w.patience()));
+  REQUIRE(revoked.what == Lock::Revoked::What::revoked);
+  CHECK(revoked.lease_left > 20s);
   CHECK(w.mail(a) == "revoked");
   const auto renewal = w.loop.run(w.lock.renew(a.token, 30s, w.patience()));
   REQUIRE(std::holds_alternative<LockLost>(renewal));
@@ -533,7 +533,8 @@ TEST_CASE(
   CHECK(w.refused(inner)->why == Why::revoked);
   CHECK(w.released(a) == What::released);
   CHECK(w.granted(b));
-  CHECK_FALSE(w.loop.run(w.lock.revoke(random_token(), w.patience())));
+  CHECK(w.loop.run(w.lock.revoke(random_token(), "", w.patience())).what ==
+        Lock::Revoked::What::gone);
 }
 
 TEST_CASE("forgetting is refused while somebody holds or waits") {
@@ -553,7 +554,7 @@ TEST_CASE("forgetting is refused while somebody holds or waits") {
   CHECK(w.server.command({"HKEYS", w.key("lock")}).size() == 1);
   CHECK(w.server.command({"PTTL", w.key("lock")}).number() <= 120000);
   CHECK(w.refused(a)->why == Why::gone);
-  CHECK(w.loop.run(list_locks(*w.scripts, w.keys, 0, w.patience())).empty());
+  CHECK(w.loop.run(list_locks(*w.scripts, w.keys, LockKind::lock, 0, w.patience())).empty());
 }
 
 TEST_CASE("locks are listed from the indexes, and names whose locks are gone are pruned") {
@@ -567,12 +568,13 @@ TEST_CASE("locks are listed from the indexes, and names whose locks are gone are
   }
   REQUIRE(w.granted(w.request()));
   names.insert("job");
-  const auto all = w.loop.run(list_locks(*w.scripts, w.keys, 0, w.patience()));
+  const auto all = w.loop.run(list_locks(*w.scripts, w.keys, LockKind::lock, 0, w.patience()));
   std::set<std::string> listed;
   for (const auto& view : all) listed.insert(view.name);
   CHECK(all.size() == names.size());
   CHECK(w.server.command({"DEL", w.key("lock")}).number() == 1);
-  CHECK(w.loop.run(list_locks(*w.scripts, w.keys, 0, w.patience())).size() == names.size() - 1);
+  CHECK(w.loop.run(list_locks(*w.scripts, w.keys, LockKind::lock, 0, w.patience())).size() ==
+        names.size() - 1);
   CHECK(w.server.command({"ZSCORE", w.keys.index_of("job", "lock"), "job"}).is_nil());
 }
 
@@ -825,7 +827,7 @@ TEST_CASE("out of memory: taking away, a least hold and giving up an unknown req
   REQUIRE(w.granted(a));
   w.server.command({"CONFIG", "SET", "maxmemory", "1"});
   CHECK(w.released(w.request()) == What::gone);
-  CHECK(w.loop.run(w.lock.revoke(a.token, w.patience())));
+  CHECK(w.loop.run(w.lock.revoke(a.token, "", w.patience())).what == Lock::Revoked::What::revoked);
   CHECK(w.release(a, 60s).stays_taken > 50s);
   Lock other(w.loop, *w.scripts, w.keys, "never used");
   CHECK(w.loop.run(other.release(random_token(), Duration::zero(), false, w.patience())).what ==

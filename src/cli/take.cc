@@ -1,0 +1,80 @@
+#include "cli/take.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "cli/context.h"
+#include "cli/waiting.h"
+
+namespace dcoord::cli {
+
+using namespace primitives;
+
+Task<std::string> leave(Context& context, Lock& lock, std::string token, bool timed_out,
+                        Duration limit) {
+  const redis::Patience patience{add(context.loop().now(), limit), kNever};
+  std::string failure;
+  try {
+    co_await lock.release(std::move(token), Duration::zero(), timed_out, patience);
+  } catch (const Error& error) {
+    failure = error.what();
+  }
+  co_return failure;
+}
+
+Task<LockAnswer> take(Context& context, Lock& lock, LockRequest request, Waiting waiting) {
+  if (waiting.patience == Duration::zero()) {
+    Task<LockAnswer> asking = lock.ask(std::move(request), false, "", context.patience());
+    co_return co_await asking;
+  }
+  Loop& loop = context.loop();
+  const TimePoint until = add(loop.now(), waiting.patience);
+  const Config& config = context.config();
+  redis::Patience first = context.patience(config.connect_timeout + config.command_timeout);
+  if (waiting.persistent) first = {kNever, kNever};
+  first.connect_until = std::min(first.connect_until, until);
+  WaitingLine line(loop, config, waiting.what);
+  bool in_line = false;
+  std::function<void(const LockWaiting&)> on_wait = [&](const LockWaiting& place) {
+    in_line = true;
+    line.update(place);
+    if (waiting.on_wait) waiting.on_wait(place);
+  };
+  const std::string token = request.token;
+  std::optional<LockAnswer> answer;
+  std::optional<Error> error;
+  try {
+    Task<LockAnswer> acquiring = lock.acquire(std::move(request), until, first, std::move(on_wait));
+    answer.emplace(co_await acquiring);
+  } catch (const Error& e) {
+    error.emplace(e);
+  }
+  if (error && error->code() == ExitCode::unknown) {
+    // Now that nobody waits for it, it must not be granted any more: if that is confirmed, the
+    // outcome is known.
+    Task<std::string> leaving = leave(context, lock, token, false, config.command_timeout);
+    const std::string failure = co_await leaving;
+    if (failure.empty()) {
+      throw Error(ExitCode::unavailable, "unavailable",
+                  fmt::format("gave up on {}: {}", waiting.what, error->what()));
+    }
+  }
+  if (error) throw *error;
+  if (std::holds_alternative<LockGranted>(*answer)) co_return *answer;
+  const bool timed_out = std::holds_alternative<LockWaiting>(*answer);
+  if (!timed_out && !in_line) co_return *answer;
+  Task<std::string> leaving = leave(context, lock, token, timed_out, config.command_timeout);
+  const std::string failure = co_await leaving;
+  if (!failure.empty()) {
+    throw Error(
+        ExitCode::unknown, "unknown",
+        fmt::format("gave up on {}, but could not leave its line: {}", waiting.what, failure),
+        fmt::format("run it again with --request-id {}, or let it be: a place is lost after 25s",
+                    token));
+  }
+  co_return *answer;
+}
+
+}  // namespace dcoord::cli

@@ -1,0 +1,66 @@
+#include "primitives/elect.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <map>
+
+#include "base/error.h"
+
+namespace dcoord::primitives {
+namespace {
+
+long long to_number(const std::string& text) {
+  long long n = 0;
+  std::from_chars(text.data(), text.data() + text.size(), n);
+  return n;
+}
+
+ElectionChange decode(const redis::Reply& entry) {
+  ElectionChange change;
+  change.id = entry.at(0).text();
+  std::map<std::string, std::string> fields;
+  const redis::Reply& list = entry.at(1);
+  for (size_t i = 0; i + 1 < list.size(); i += 2) fields[list.at(i).text()] = list.at(i + 1).text();
+  using What = ElectionChange::What;
+  static const std::map<std::string, What> words{{"elected", What::elected},
+                                                 {"revoked", What::revoked},
+                                                 {"resigned", What::resigned},
+                                                 {"lost", What::lost}};
+  const auto word = words.find(fields["what"]);
+  if (word == words.end()) {
+    throw Error(ExitCode::data, "layout",
+                fmt::format("this dcoord knows no change '{}' of an election", fields["what"]),
+                "update dcoord on all hosts to the same version");
+  }
+  change.what = word->second;
+  change.term = to_number(fields["term"]);
+  change.fence = to_number(fields["fence"]);
+  change.at = Millis(to_number(fields["at"]));
+  change.who = decode_holder(fields["who"]);
+  return change;
+}
+
+}  // namespace
+
+ElectionChanges::ElectionChanges(redis::ScriptRunner& scripts, const Keys& keys,
+                                 const std::string& name)
+    : scripts_(scripts), key_(keys.elect_changes(name)) {}
+
+Task<std::vector<ElectionChange>> ElectionChanges::after(std::string id, redis::Patience patience) {
+  std::vector<std::vector<std::string>> commands{
+      {"XRANGE", key_, id.empty() ? "-" : "(" + id, "+"}};
+  const std::vector<redis::Answer> answers =
+      co_await scripts_.run_commands(std::move(commands), patience);
+  const redis::Reply& reply = answers.front().reply;
+  if (reply.is_error()) throw internal_error("XRANGE answered " + reply.text());
+  std::vector<ElectionChange> changes;
+  for (const redis::Reply& entry : reply.elements()) changes.push_back(decode(entry));
+  co_return changes;
+}
+
+Task<void> ElectionChanges::wait(std::string id, TimePoint until) {
+  return scripts_.wait_entry(key_, id.empty() ? "0" : std::move(id), until);
+}
+
+}  // namespace dcoord::primitives
