@@ -25,9 +25,15 @@ class Keys {
   std::string elect_line(std::string_view name) const { return key(name, "electq"); }
   std::string elect_waiters(std::string_view name) const { return key(name, "electw"); }
   std::string elect_changes(std::string_view name) const { return key(name, "electc"); }
+  std::string queue(std::string_view name) const { return key(name, "queue"); }
+  /// The other keys of a queue, by what they are: "r" ready, "l" lanes, "b" bodies, "t" timers,
+  /// "d" dead, "q" line, "w" waiters, "p" and "o" producers, "i" ids.
+  std::string queue_part(std::string_view name, std::string_view part) const {
+    return key(name, "queue" + std::string(part));
+  }
   /// Where a request is told to look again; in the slot of the thing it waits for.
   std::string mailbox(std::string_view name, std::string_view token) const;
-  /// The index of one bucket's things of a kind: "lock", "elect".
+  /// The index of one bucket's things of a kind: "lock", "elect", "queue".
   std::string index(int bucket, std::string_view kind) const;
   std::string index_of(std::string_view name, std::string_view kind) const {
     return index(bucket_of(name), kind);

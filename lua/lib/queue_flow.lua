@@ -1,0 +1,313 @@
+-- How items move: ready, delayed, in flight, dead; and how they get to those who wait. Uses what lib/queue_state
+-- defines, s, now, and the keys ready, lanes, bodies, timers, dead, line, waiters.
+local mails = {}
+local function mail(mailbox, text)
+  mails[#mails + 1] = mailbox
+  mails[#mails + 1] = text
+end
+
+-- Pushes the messages, last. While a slot migrates a push may be refused after the state was written: what failed
+-- is returned to the caller, who pushes it itself.
+local function send(reply)
+  for i = 1, #mails, 2 do
+    local pushed = redis.pcall('RPUSH', mails[i], mails[i + 1])
+    if type(pushed) == 'table' and pushed.err then
+      reply[#reply + 1] = mails[i]
+      reply[#reply + 1] = mails[i + 1]
+    else
+      redis.pcall('PEXPIRE', mails[i], MINUTE)
+    end
+  end
+  return reply
+end
+
+local function read_body(raw)
+  local item, at = {}, nil
+  item.flags, item.since, item.group, item.priority, item.lane, item.id, item.attempts, at = struct.unpack(BODY, raw)
+  item.payload = string.sub(raw, at)
+  return item
+end
+
+local function read_entry(raw)
+  local id, attempts, at = struct.unpack(ENTRY, raw)
+  return {id = id, attempts = attempts, payload = string.sub(raw, at), priority = NORMAL, lane = ''}
+end
+
+local function pack_entry(item) return struct.pack(ENTRY, item.id, item.attempts) .. item.payload end
+
+local function pack_body(item, flags, group)
+  return struct.pack(PREFIX, flags, now, group, item.priority, #item.lane, item.lane) .. pack_entry(item)
+end
+
+local function id_text(item) return string.format('%.0f', item.id) end
+
+local function lower_due(at)
+  if s[DUE] == 0 or at < s[DUE] then s[DUE] = at end
+end
+
+-- Makes up to 2000 items ready: in front, in the order given, or behind all others. Those with a lane or another
+-- priority stand in the order of their ids.
+local function put_ready(items, in_front)
+  local entries, fields, members = {}, {}, {}
+  for _, item in ipairs(items) do
+    if item.lane == '' and item.priority == NORMAL then
+      entries[#entries + 1] = pack_entry(item)
+    else
+      fields[#fields + 1] = '=' .. id_text(item)
+      fields[#fields + 1] = pack_body(item, 0, 0)
+      members[#members + 1] = 0
+      members[#members + 1] = item.lane .. NUL .. (9 - item.priority) .. string.format('%016.0f', item.id)
+    end
+  end
+  if #fields > 0 then
+    redis.call('HSET', bodies, unpack(fields))
+    redis.call('ZADD', lanes, unpack(members))
+    s[LANED] = s[LANED] + #members / 2
+  end
+  if #entries > 0 then
+    -- LPUSH puts the last one first.
+    for i = 1, in_front and math.floor(#entries / 2) or 0 do
+      entries[i], entries[#entries + 1 - i] = entries[#entries + 1 - i], entries[i]
+    end
+    redis.call(in_front and 'LPUSH' or 'RPUSH', ready, unpack(entries))
+    s[READY] = s[READY] + #entries
+  end
+end
+
+local function delay(items, until_ms)
+  local fields, scores = {}, {}
+  for i, item in ipairs(items) do
+    local field = '+' .. id_text(item)
+    fields[2 * i - 1], fields[2 * i] = field, pack_body(item, 0, 0)
+    scores[2 * i - 1], scores[2 * i] = until_ms, field
+  end
+  redis.call('HSET', bodies, unpack(fields))
+  redis.call('ZADD', timers, unpack(scores))
+  s[DELAYED] = s[DELAYED] + #items
+  lower_due(until_ms)
+end
+
+local function bury(item, reason)
+  local id = id_text(item)
+  redis.call('HSET', bodies, '!' .. id, pack_body(item, 0, 0), '?' .. id, reason)
+  redis.call('ZADD', dead, now, id)
+  s[DEAD], s[BURIED] = s[DEAD] + 1, s[BURIED] + 1
+end
+
+-- Puts items in flight under the receipts token, token.2, token.3, ...
+local function deliver(token, items, lease, flags)
+  local fields, scores = {}, {}
+  for i, item in ipairs(items) do
+    local receipt = i == 1 and token or token .. '.' .. i
+    fields[2 * i - 1], fields[2 * i] = receipt, pack_body(item, flags, #items)
+    scores[2 * i - 1], scores[2 * i] = now + lease, receipt
+  end
+  redis.call('HSET', bodies, unpack(fields))
+  redis.call('ZADD', timers, unpack(scores))
+  s[FLIGHT] = s[FLIGHT] + #items
+  lower_due(now + lease)
+end
+
+-- What a group of deliveries still has: items and their receipts; nothing if its first is gone.
+local function delivered(token)
+  local first = redis.call('HGET', bodies, token)
+  if not first then return nil end
+  local items, receipts = {read_body(first)}, {token}
+  if items[1].group > 1 then
+    local names = {}
+    for i = 2, items[1].group do names[#names + 1] = token .. '.' .. i end
+    for i, raw in ipairs(redis.call('HMGET', bodies, unpack(names))) do
+      if raw then items[#items + 1], receipts[#receipts + 1] = read_body(raw), names[i] end
+    end
+  end
+  return items, receipts
+end
+
+-- Takes deliveries out of flight; how they end is the caller's affair.
+local function land(receipts)
+  redis.call('HDEL', bodies, unpack(receipts))
+  redis.call('ZREM', timers, unpack(receipts))
+  s[FLIGHT] = s[FLIGHT] - #receipts
+end
+
+local lapsed = false
+-- Moves up to 200 whose time has come: delayed ones become ready, leases that ended give their items back.
+local function move_due()
+  if s[DUE] == 0 or s[DUE] > now then return end
+  local members = redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', 0, 200)
+  if #members > 0 then
+    local raws = redis.call('HMGET', bodies, unpack(members))
+    redis.call('HDEL', bodies, unpack(members))
+    redis.call('ZREM', timers, unpack(members))
+    local due, returned = {}, {}
+    for i, member in ipairs(members) do
+      local delayed = string.byte(member) == 43  -- +
+      local at = delayed and DELAYED or FLIGHT
+      s[at] = s[at] - 1
+      local item = raws[i] and read_body(raws[i])
+      if item and delayed then
+        due[#due + 1] = item
+      elseif item then
+        if item.flags == OFFERED then
+          lapsed = true
+        else
+          item.attempts, s[RETURNED] = item.attempts + 1, s[RETURNED] + 1
+        end
+        returned[#returned + 1] = item
+      end
+    end
+    table.sort(returned, function(a, b) return a.id < b.id end)
+    put_ready(returned, true)
+    put_ready(due, false)
+  end
+  local first = redis.call('ZRANGE', timers, 0, 0, 'WITHSCORES')
+  s[DUE] = first[2] and tonumber(first[2]) or 0
+end
+
+-- A consumer gets no more in one go once that has this many bytes; so many go to the dead on the way.
+local MOST_BYTES, MOST_BURIED = 4194304, 100
+
+-- Adds to got.items until there are `most` of them; one that was tried too often goes to the dead instead.
+local function accept(got, item, attempts)
+  if attempts > 0 and item.attempts >= attempts then
+    bury(item, '')
+    got.buried = got.buried + 1
+  else
+    got.items[#got.items + 1] = item
+    got.bytes = got.bytes + #item.payload
+  end
+end
+
+local function from_list(got, most, attempts)
+  while s[READY] > 0 and #got.items < most and got.bytes < MOST_BYTES and got.buried < MOST_BURIED do
+    -- Small steps until it is known how large the items are.
+    local each = #got.items > 0 and got.bytes / #got.items + 1 or MOST_BYTES / 16
+    local step = math.max(1, math.min(most - #got.items, math.floor((MOST_BYTES - got.bytes) / each)))
+    local entries = redis.call('LPOP', ready, step)
+    if not entries then
+      s[READY] = 0
+      return
+    end
+    s[READY] = s[READY] - #entries
+    for _, raw in ipairs(entries) do accept(got, read_entry(raw), attempts) end
+  end
+end
+
+-- Of a lane, the priorities whose digits (9 less the priority) are from `first` to `last`.
+local function from_lane(got, lane, first, last, most, attempts)
+  while s[LANED] > 0 and #got.items < most and got.bytes < MOST_BYTES and got.buried < MOST_BURIED do
+    local members = redis.call('ZRANGEBYLEX', lanes, '[' .. lane .. NUL .. first, '[' .. lane .. NUL .. last .. ':',
+      'LIMIT', 0, math.min(most - #got.items, got.bytes == 0 and 4 or 50))
+    if #members == 0 then return end
+    local fields = {}
+    for i, member in ipairs(members) do fields[i] = '=' .. string.format('%.0f', tonumber(string.sub(member, -16))) end
+    local raws = redis.call('HMGET', bodies, unpack(fields))
+    redis.call('ZREM', lanes, unpack(members))
+    redis.call('HDEL', bodies, unpack(fields))
+    s[LANED] = s[LANED] - #members
+    for _, raw in ipairs(raws) do
+      if raw then accept(got, read_body(raw), attempts) end
+    end
+  end
+end
+
+-- Every lane but the shared one, up to 100: calls visit(lane, how many are ready in it).
+local function each_lane(visit)
+  local after = NUL .. ':'
+  for _ = 1, 100 do
+    local member = redis.call('ZRANGEBYLEX', lanes, '(' .. after, '+', 'LIMIT', 0, 1)[1]
+    if not member then return end
+    local lane = string.sub(member, 1, -19)
+    visit(lane, redis.call('ZLEXCOUNT', lanes, '[' .. lane .. NUL, '[' .. lane .. NUL .. ':'))
+    after = lane .. NUL .. ':'
+  end
+end
+
+-- Takes ready items for a consumer: of its own lane, then the shared one, then (who steals) of the longest other.
+local function pick(lane, steals, most, attempts)
+  local got = {items = {}, bytes = 0, buried = 0}
+  if s[LANED] > 0 then
+    if lane ~= '' then from_lane(got, lane, 0, 9, most, attempts) end
+    from_lane(got, '', 0, 9 - NORMAL - 1, most, attempts)
+  end
+  from_list(got, most, attempts)
+  if s[LANED] > 0 then from_lane(got, '', 9 - NORMAL + 1, 9, most, attempts) end
+  if steals and s[LANED] > 0 and #got.items == 0 then
+    local longest, length = nil, 0
+    each_lane(function(other, count)
+      if count > length then longest, length = other, count end
+    end)
+    if longest then from_lane(got, longest, 0, 9, most, attempts) end
+  end
+  return got.items
+end
+
+local WAITER = '<dI2I2BBc0I2c0I2c0'
+local function read_waiter(raw)
+  local w = {}
+  w.deadline, w.most, w.attempts, w.steals, w.lane, w.mailbox, w.who = struct.unpack(WAITER, raw)
+  return w
+end
+
+local function leave_line(tokens)
+  if #tokens == 0 then return end
+  s[WAITERS] = s[WAITERS] - redis.call('ZREM', line, unpack(tokens))
+  redis.call('HDEL', waiters, unpack(tokens))
+  s[TOLD] = 0
+end
+
+-- The first 100 in line, with false for a record that is missing.
+local function read_line()
+  local tokens = redis.call('ZRANGE', line, 0, 99)
+  if #tokens == 0 then
+    s[WAITERS] = 0
+    return tokens, {}
+  end
+  local records = redis.call('HMGET', waiters, unpack(tokens))
+  for i, raw in ipairs(records) do records[i] = raw and read_waiter(raw) end
+  return tokens, records
+end
+
+-- Hands ready items to those in line, in order: an offer that must be claimed within a window. The caller, if it is
+-- in line, gets its items returned instead. At most 100 are looked at; whoever is next then goes on.
+local function serve(caller)
+  if s[WAITERS] == 0 or s[READY] + s[LANED] == 0 then return nil end
+  local tokens, records = read_line()
+  local leaving, mine = {}, nil
+  for i, token in ipairs(tokens) do
+    local w = records[i]
+    if token ~= caller and (not w or w.deadline <= now) then
+      leaving[#leaving + 1] = token
+    elseif lapsed and token ~= caller then
+      -- Somebody in line did not answer: those behind are asked, and whoever comes has its place again.
+      mail(w.mailbox, 'look 0')
+      leaving[#leaving + 1] = token
+    elseif s[READY] + s[LANED] > 0 and w then
+      local items = pick(w.lane, w.steals == 1, w.most, w.attempts)
+      if #items > 0 then
+        leaving[#leaving + 1] = token
+        if token == caller then
+          mine = items
+        else
+          deliver(token, items, CLAIM_WINDOW, OFFERED)
+          mail(w.mailbox, 'claim')
+        end
+      end
+    end
+  end
+  leave_line(leaving)
+  return mine
+end
+
+-- Successor rule: whoever is first in line is told when to look, if that is earlier than it would by itself.
+local function tell_first(caller)
+  if s[WAITERS] == 0 then return end
+  local more = s[READY] > 0 or (s[DUE] > 0 and s[DUE] <= now)
+  local look = more and 0 or s[DUE] - now + 1
+  local knows = s[TOLD] > now and s[TOLD] <= s[DUE]
+  if not more and (s[DUE] == 0 or look >= HEARTBEAT or knows) then return end
+  local token = redis.call('ZRANGE', line, 0, 0)[1]
+  local raw = token and redis.call('HGET', waiters, token)
+  s[TOLD] = s[DUE]
+  if raw and token ~= caller then mail(read_waiter(raw).mailbox, 'look ' .. look) end
+end

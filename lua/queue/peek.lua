@@ -1,0 +1,56 @@
+--[[ queue/peek: a look at items that are ready or dead, without taking them.
+  KEYS[1]  ready
+  KEYS[2]  lanes
+  KEYS[3]  bodies
+  KEYS[4]  dead
+  ARGV[1]  which: ready, lanes or dead
+  ARGV[2]  from which on, counted from 0
+  ARGV[3]  how many at most, up to 500
+  Returns  {items, server ms, n times (id, attempts, priority, lane, since ms, why, bytes)}  of the ready those in the list (ready) or with lanes and other priorities (lanes), in their order; of the dead why, and since when; fewer when they are large
+  Writes  no
+  Retry  safe: it only reads
+]]
+-- @include lib/queue_layout
+local ready, lanes, bodies, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local which, from, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+if not (from and most) or most > 500 then return redis.error_reply('MISUSE queue/peek: a number is not one') end
+local time = redis.call('TIME')
+local now = math.floor((time[1] * 1e6 + time[2]) / 1000)
+local reply, bytes = {'items', now}, 0
+local function add(...)
+  for _, value in ipairs({...}) do
+    reply[#reply + 1] = value
+    bytes = bytes + (type(value) == 'string' and #value or 0)
+  end
+end
+local function add_body(id, raw, why)
+  if not raw then return end
+  local _, since, _, priority, lane, _, attempts, at = struct.unpack(BODY, raw)
+  add(id, attempts, priority, lane, since, why or '', string.sub(raw, at))
+end
+local at = from
+while at < from + most and bytes < 1048576 do
+  -- One at a time at first: they may be large.
+  local last = math.min(from + most, at + (at == from and 1 or 20)) - 1
+  if which == 'ready' then
+    local entries = redis.call('LRANGE', ready, at, last)
+    for _, raw in ipairs(entries) do
+      local id, attempts, start = struct.unpack(ENTRY, raw)
+      add(string.format('%.0f', id), attempts, NORMAL, '', math.floor(id / 1000), '', string.sub(raw, start))
+    end
+    if #entries == 0 then break end
+  else
+    local members = redis.call('ZRANGE', which == 'dead' and dead or lanes, at, last)
+    if #members == 0 then break end
+    for _, member in ipairs(members) do
+      if which == 'dead' then
+        add_body(member, unpack(redis.call('HMGET', bodies, '!' .. member, '?' .. member)))
+      else
+        local id = string.format('%.0f', tonumber(string.sub(member, -16)))
+        add_body(id, redis.call('HGET', bodies, '=' .. id))
+      end
+    end
+  end
+  at = last + 1
+end
+return reply

@@ -1,0 +1,153 @@
+--[[ queue/take: leases the next items to a consumer, or keeps a place in line for it; the same token gets the same items.
+  KEYS[1]  queue
+  KEYS[2]  ready
+  KEYS[3]  lanes
+  KEYS[4]  bodies
+  KEYS[5]  timers
+  KEYS[6]  dead
+  KEYS[7]  line
+  KEYS[8]  waiters
+  ARGV[1]  token of the request; the receipts are TOKEN, TOKEN.2, TOKEN.3, ...
+  ARGV[2]  lease, ms
+  ARGV[3]  how many at most, up to 500
+  ARGV[4]  flags: w wait in line; s steal from other lanes
+  ARGV[5]  lane of its own, or ''
+  ARGV[6]  attempts after which an item is given to nobody but goes to the dead, or 0
+  ARGV[7]  ticket of an earlier reply to this token, or 0
+  ARGV[8]  mailbox of the request
+  ARGV[9]  who asks, opaque
+  ARGV[10..]  receipts of deliveries that are done, 500 at most: acknowledged before anything else
+  Returns  {taken, lease left ms, how many, done before, n times (receipt, id, attempt, bytes), unsent...}  in flight now
+  Returns  {wait, look again in ms, place, in line, ticket, done before, unsent...}  in line
+  Returns  {empty, ready for others, delayed, in flight, done before, unsent...}  nothing for this consumer
+  Returns  {gone}  this token was acknowledged, given back or left before
+  Writes  yes
+  Retry  safe: the token finds its items or its place again, and receipts that are done stay so
+]]
+-- @include lib/queue_layout
+local queue, ready, lanes, bodies, timers, dead, line, waiters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6],
+  KEYS[7], KEYS[8]
+local token, lease, most, flags, lane = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local attempts = tonumber(ARGV[6])
+if not (lease and most and attempts and tonumber(ARGV[7])) or most < 1 or most > 500 or #ARGV > 509 then
+  return redis.error_reply('MISUSE queue/take: a number is not one')
+end
+local time = redis.call('TIME')
+local now_us = time[1] * 1e6 + time[2]
+local now = math.floor(now_us / 1000)
+local found = redis.call('HMGET', queue, 's', 't')
+local raw, ring = found[1], found[2]
+if raw and string.byte(raw) ~= LAYOUT then
+  return redis.error_reply('LAYOUT this queue has layout ' .. string.byte(raw) .. ', this dcoord knows ' .. LAYOUT)
+end
+-- @include lib/queue_ring
+-- @include lib/queue_state
+local s = load_state(raw)
+-- @include lib/queue_done
+if ring_has(ring, token) then return {'gone'} end
+local done = 0
+if #ARGV > 9 then
+  local receipts = {}
+  for i = 10, #ARGV do receipts[i - 9] = ARGV[i] end
+  done = finish_deliveries(receipts)
+end
+local mine = redis.call('HGET', bodies, token)
+
+-- The common case: nobody waits, nothing is due, and there are only items like all others.
+if not mine and s[WAITERS] == 0 and s[LANED] == 0 and (s[DUE] == 0 or s[DUE] > now) and most == 1 and
+  (attempts == 0 or s[RETURNED] == 0) and s[READY] > 0 then
+  local entry = redis.call('LPOP', ready)
+  if entry then
+    local id, before, at = struct.unpack(ENTRY, entry)
+    redis.call('HSET', bodies, token, struct.pack(PREFIX, 0, now, 1, NORMAL, 0, '') .. entry)
+    redis.call('ZADD', timers, now + lease, token)
+    s[READY], s[FLIGHT] = s[READY] - 1, s[FLIGHT] + 1
+    if s[DUE] == 0 or now + lease < s[DUE] then s[DUE] = now + lease end
+    save_state(s)
+    return {'taken', lease, 1, done, token, string.format('%.0f', id), before + 1, string.sub(entry, at)}
+  end
+end
+
+-- @include lib/queue_flow
+local joined = s[WAITERS] > 0 and redis.call('ZSCORE', line, token)
+
+local function taken(items, receipts, left)
+  local reply = {'taken', left, #items, done}
+  for i, item in ipairs(items) do
+    reply[#reply + 1] = receipts and receipts[i] or (i == 1 and token or token .. '.' .. i)
+    reply[#reply + 1] = id_text(item)
+    reply[#reply + 1] = item.attempts + 1
+    reply[#reply + 1] = item.payload
+  end
+  return reply
+end
+
+local function finish(reply)
+  if s[WAITERS] > 0 then
+    serve(nil)
+    tell_first(token)
+  end
+  save_state(s)
+  -- A queue that nothing was ever pushed to is no more than its consumers.
+  if s[PUSHED] == 0 then redis.call('PEXPIRE', queue, DAY) end
+  return send(reply)
+end
+
+-- Its own: an offer that is claimed now, or a request that was sent again. Both get the whole lease.
+if mine then
+  local items, receipts = delivered(token)
+  local until_ms = tonumber(redis.call('ZSCORE', timers, token) or 0)
+  if until_ms > now then
+    local fields, scores = {}, {}
+    for i, item in ipairs(items) do
+      fields[2 * i - 1], fields[2 * i] = receipts[i], pack_body(item, 0, items[1].group)
+      scores[2 * i - 1], scores[2 * i] = math.max(until_ms, now + lease), receipts[i]
+    end
+    redis.call('HSET', bodies, unpack(fields))
+    redis.call('ZADD', timers, unpack(scores))
+    return finish(taken(items, receipts, math.max(until_ms - now, lease)))
+  end
+end
+
+move_due()
+local wants_wait = string.find(flags, 'w', 1, true)
+local steals = string.find(flags, 's', 1, true) ~= nil
+local record = struct.pack(WAITER, now + LIVENESS, most, attempts, steals and 1 or 0, #lane, lane, #ARGV[8], ARGV[8],
+  #ARGV[9], ARGV[9])
+-- In line it gets them in its turn; else those in line come first.
+if joined then redis.call('HSET', waiters, token, record) end
+local items = serve(token)
+if not items and s[READY] + s[LANED] > 0 and not joined then items = pick(lane, steals, most, attempts) end
+if items and #items > 0 then
+  deliver(token, items, lease, 0)
+  return finish(taken(items, nil, lease))
+end
+local left_over = s[READY] > 0 or (s[DUE] > 0 and s[DUE] <= now)
+if not wants_wait and not left_over then
+  if not raw then return {'empty', 0, 0, 0, done} end
+  if joined then leave_line({token}) end
+  return finish({'empty', s[LANED], s[DELAYED], s[FLIGHT], done})
+end
+
+local ticket = joined
+if not joined then
+  ticket = tonumber(ARGV[7])
+  if ticket <= 0 then
+    s[LAST_TICKET] = math.max(s[LAST_TICKET] + 1, now_us)
+    ticket = s[LAST_TICKET]
+  end
+  redis.call('ZADD', line, string.format('%.0f', ticket), token)
+  redis.call('HSET', waiters, token, record)
+  redis.call('PEXPIRE', line, DAY)
+  redis.call('PEXPIRE', waiters, DAY)
+  s[WAITERS] = s[WAITERS] + 1
+end
+local place = redis.call('ZRANK', line, token) or 0
+local look = HEARTBEAT
+if left_over then
+  look = 0
+elseif place == 0 and s[DUE] > 0 then
+  look = math.min(look, math.max(0, s[DUE] - now) + 1)
+  s[TOLD] = s[DUE]
+end
+return finish({'wait', look, place, s[WAITERS], string.format('%.0f', ticket), done})

@@ -1,0 +1,294 @@
+#include "primitives/queue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/duration.h"
+#include "base/error.h"
+#include "primitives/queue_internal.h"
+#include "redis/scripts.h"
+
+namespace dcoord::primitives {
+namespace {
+
+namespace scripts = redis::scripts;
+using redis::Answer;
+using redis::Patience;
+using redis::Reply;
+
+constexpr size_t kAllParts = 8;
+
+Pushed decode_push(const Reply& r) {
+  using What = Pushed::What;
+  const std::string_view word = r.word();
+  Pushed p;
+  if (word == "pushed" || word == "again") {
+    p.what = word == "pushed" ? What::pushed : What::again;
+    p.first_id = r.at(1).number();
+    p.count = r.at(2).number();
+    p.behind = r.at(3).number();
+    if (p.what == What::pushed) p.length = r.at(4).number();
+  } else if (word == "duplicate") {
+    p.what = What::duplicate;
+  } else if (word == "full") {
+    p.what = What::full;
+    p.length = r.at(1).number();
+  } else if (word == "gap") {
+    p.what = What::gap;
+    p.behind = r.at(1).number();
+  } else {
+    throw unexpected_queue_reply(scripts::queue_push, r);
+  }
+  return p;
+}
+
+Taken decode_taken(const Reply& r, TimePoint sent) {
+  Taken taken;
+  taken.valid_end = sent + Millis(r.at(1).number());
+  const auto count = static_cast<size_t>(r.at(2).number());
+  taken.done = r.at(3).number();
+  taken.items.reserve(count);
+  for (size_t n = 0, i = 4; n < count; ++n, i += 4) {
+    QueueItem item;
+    item.receipt = r.at(i).text();
+    item.id = r.at(i + 1).text();
+    item.attempt = static_cast<int>(r.at(i + 2).number());
+    item.payload = r.at(i + 3).text();
+    taken.items.push_back(std::move(item));
+  }
+  return taken;
+}
+
+TakeAnswer decode_take(const Reply& r, TimePoint sent, TimePoint now) {
+  const std::string_view word = r.word();
+  if (word == "taken") return decode_taken(r, sent);
+  if (word == "wait") {
+    QueueWaiting w;
+    w.look_at = now + Millis(r.at(1).number());
+    w.place = r.at(2).number();
+    w.in_line = r.at(3).number();
+    w.ticket = r.at(4).text();
+    w.done = r.at(5).number();
+    return w;
+  }
+  if (word == "empty") {
+    return QueueEmpty{r.at(1).number(), r.at(2).number(), r.at(3).number(), r.at(4).number()};
+  }
+  if (word == "gone") return TakeGone{};
+  throw unexpected_queue_reply(scripts::queue_take, r);
+}
+
+/// How many elements of a take's reply are its own: messages that could not be pushed follow.
+size_t own_size(const Reply& r) {
+  const std::string_view word = r.word();
+  if (word == "taken") return 4 + 4 * static_cast<size_t>(r.at(2).number());
+  return word == "wait" ? 6 : word == "empty" ? 5 : r.size();
+}
+
+/// The delay that a `look N` message asks for; nothing for other messages.
+std::optional<Duration> look_delay(std::string_view message) {
+  if (!message.starts_with("look ")) return std::nullopt;
+  message.remove_prefix(5);
+  long long n = 0;
+  std::from_chars(message.data(), message.data() + message.size(), n);
+  return Millis(std::max(0LL, n));
+}
+
+}  // namespace
+
+Error unexpected_queue_reply(const redis::Script& script, const Reply& reply) {
+  return internal_error(fmt::format("script {} answered '{}', which is none of its replies",
+                                    script.name,
+                                    reply.is_array() ? std::string(reply.word()) : "not an array"));
+}
+
+Queue::Queue(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name)
+    : loop_(loop), scripts_(scripts), keys_(keys), name_(std::move(name)) {
+  parts_.push_back(keys_.queue(name_));
+  for (const char* part : {"r", "l", "b", "t", "d", "q", "w"})
+    parts_.push_back(keys_.queue_part(name_, part));
+}
+
+std::vector<std::string> Queue::parts(size_t n) const {
+  return {parts_.begin(), parts_.begin() + static_cast<std::ptrdiff_t>(n)};
+}
+
+void Queue::check(const redis::Script& script, const Reply& reply) const {
+  if (!reply.is_error()) return;
+  const std::string& text = reply.text();
+  if (text.starts_with("LAYOUT ")) {
+    throw Error(ExitCode::data, "layout", fmt::format("queue '{}': {}", name_, text.substr(7)),
+                "update dcoord on all hosts to the same version");
+  }
+  throw internal_error(fmt::format("script {} failed on queue '{}': {}", script.name, name_, text));
+}
+
+Task<Answer> Queue::run(const redis::Script& script, std::vector<std::string> keys,
+                        std::vector<std::string> args, Patience patience) {
+  redis::Call call{&script, std::move(keys), std::move(args)};
+  Answer answer = co_await scripts_.run(std::move(call), patience);
+  check(script, answer.reply);
+  co_return answer;
+}
+
+Task<void> Queue::deliver(const Reply& reply, size_t from, Patience patience) {
+  // Messages that the script could not push itself, since their slot was migrating. They are hints,
+  // and nobody waits for ever on one: no answer is no failure.
+  if (reply.size() <= from) co_return;
+  std::vector<std::vector<std::string>> commands;
+  for (size_t i = from; i + 1 < reply.size(); i += 2) {
+    commands.push_back({"RPUSH", reply.at(i).text(), reply.at(i + 1).text()});
+    commands.push_back({"PEXPIRE", reply.at(i).text(), "60000"});
+  }
+  try {
+    co_await scripts_.run_commands(std::move(commands), patience);
+  } catch (const Error&) {  // what the script did is done all the same
+  }
+}
+
+Task<std::vector<Pushed>> Queue::push(std::string producer, PushOptions options,
+                                      std::vector<PushBatch> batches, Patience patience) {
+  std::vector<std::string> keys = parts_;
+  for (const char* part : {"p", "o", "i"}) keys.push_back(keys_.queue_part(name_, part));
+  keys.push_back(keys_.index_of(name_, "queue"));
+  std::vector<redis::Call> calls;
+  calls.reserve(batches.size());
+  for (PushBatch& batch : batches) {
+    redis::Call call;
+    call.script = &scripts::queue_push;
+    call.keys = keys;
+    call.args.reserve(10 + batch.items.size());
+    call.args = {producer,
+                 std::to_string(batch.position),
+                 batch.follows ? "f" : "",
+                 std::to_string(to_ms(options.delay)),
+                 std::to_string(options.priority),
+                 options.lane,
+                 std::to_string(options.max_length),
+                 options.id,
+                 std::to_string(to_ms(options.window)),
+                 name_};
+    std::move(batch.items.begin(), batch.items.end(), std::back_inserter(call.args));
+    calls.push_back(std::move(call));
+  }
+  const std::vector<Answer> answers = co_await scripts_.run_all(std::move(calls), patience);
+  std::vector<Pushed> results;
+  for (const Answer& answer : answers) {
+    check(scripts::queue_push, answer.reply);
+    results.push_back(decode_push(answer.reply));
+    if (answer.reply.word() == "pushed") co_await deliver(answer.reply, 5, patience);
+  }
+  co_return results;
+}
+
+Task<TakeAnswer> Queue::ask(TakeRequest request, bool wait, std::string ticket, Patience patience) {
+  std::string flags = wait ? "w" : "";
+  if (request.steal) flags += 's';
+  std::vector<std::string> args{request.token,
+                                std::to_string(to_ms(request.lease)),
+                                std::to_string(std::min(request.count, kMostTaken)),
+                                std::move(flags),
+                                request.lane,
+                                std::to_string(request.max_attempts),
+                                ticket.empty() ? "0" : std::move(ticket),
+                                mailbox(request.token),
+                                request.who};
+  args.insert(args.end(), request.done.begin(), request.done.end());
+  const Answer answer = co_await run(scripts::queue_take, parts(kAllParts), args, patience);
+  co_await deliver(answer.reply, own_size(answer.reply), patience);
+  co_return decode_take(answer.reply, answer.sent, loop_.now());
+}
+
+Task<TakeAnswer> Queue::take(TakeRequest request, TimePoint until, Patience first) {
+  Patience patience = first;
+  // However little of the wait is left, an ask that is under way gets the time to be answered.
+  const Duration answer_time = first.until - loop_.now();
+  std::string ticket;
+  while (true) {
+    TakeAnswer answer = co_await ask(request, true, ticket, patience);
+    auto* waiting = std::get_if<QueueWaiting>(&answer);
+    if (waiting == nullptr) co_return answer;
+    request.done.clear();
+    ticket = waiting->ticket;
+    TimePoint look = std::min(waiting->look_at, until);
+    while (loop_.now() < look) {
+      const auto message = co_await scripts_.wait_message(mailbox(request.token), look);
+      if (!message) break;
+      const auto delay = look_delay(*message);
+      if (!delay || *delay == Duration::zero()) break;
+      look = std::min(look, loop_.now() + *delay);
+    }
+    patience = {std::max(until, add(loop_.now(), answer_time)), kNever};
+    if (loop_.now() >= until) co_return answer;
+  }
+}
+
+Task<long long> Queue::leave(std::string token, Patience patience) {
+  std::vector<std::string> args{std::move(token)};
+  const Answer answer =
+      co_await run(scripts::queue_leave, parts(kAllParts), std::move(args), patience);
+  if (answer.reply.word() != "left")
+    throw unexpected_queue_reply(scripts::queue_leave, answer.reply);
+  co_await deliver(answer.reply, 2, patience);
+  co_return answer.reply.at(1).number();
+}
+
+Task<Acked> Queue::ack(std::string request, std::vector<std::string> receipts, Patience patience) {
+  std::vector<std::string> keys{parts_[0], parts_[3], parts_[4]};
+  std::vector<std::string> args{std::move(request)};
+  args.insert(args.end(), receipts.begin(), receipts.end());
+  const Answer answer =
+      co_await run(scripts::queue_ack, std::move(keys), std::move(args), patience);
+  const Reply& r = answer.reply;
+  Acked acked;
+  if (r.word() == "again") {
+    acked.again = true;
+    acked.count = static_cast<long long>(receipts.size());
+  } else if (r.word() == "done") {
+    acked.count = r.at(1).number();
+    for (size_t i = 2; i < r.size(); ++i) acked.gone.push_back(r.at(i).text());
+  } else {
+    throw unexpected_queue_reply(scripts::queue_ack, r);
+  }
+  co_return acked;
+}
+
+Task<std::optional<long long>> Queue::nack(std::string request, std::vector<std::string> receipts,
+                                           Fate fate, Duration delay, DeathCause cause,
+                                           Patience patience) {
+  const char* word = fate == Fate::dead ? "dead" : fate == Fate::retry ? "retry" : "untried";
+  std::vector<std::string> args{std::move(request), std::to_string(to_ms(delay)), word,
+                                fate == Fate::dead ? encode(cause) : ""};
+  args.insert(args.end(), receipts.begin(), receipts.end());
+  const Answer answer =
+      co_await run(scripts::queue_nack, parts(kAllParts), std::move(args), patience);
+  const Reply& r = answer.reply;
+  if (r.word() == "again") co_return std::nullopt;
+  if (r.word() != "returned") throw unexpected_queue_reply(scripts::queue_nack, r);
+  co_await deliver(r, 2, patience);
+  co_return r.at(1).number();
+}
+
+Task<std::vector<std::optional<TimePoint>>> Queue::extend(std::vector<std::string> receipts,
+                                                          Duration lease, Patience patience,
+                                                          Millis* server_time) {
+  std::vector<std::string> keys{parts_[4]};
+  std::vector<std::string> args{std::to_string(to_ms(lease))};
+  args.insert(args.end(), receipts.begin(), receipts.end());
+  const Answer answer =
+      co_await run(scripts::queue_extend, std::move(keys), std::move(args), patience);
+  const Reply& r = answer.reply;
+  if (r.word() != "extended") throw unexpected_queue_reply(scripts::queue_extend, r);
+  if (server_time != nullptr) *server_time = Millis(r.at(1).number());
+  std::vector<std::optional<TimePoint>> ends;
+  for (size_t i = 2; i < r.size(); ++i) {
+    const Millis left(r.at(i).number());
+    ends.push_back(left > Millis(0) ? std::optional(answer.sent + left) : std::nullopt);
+  }
+  co_return ends;
+}
+
+}  // namespace dcoord::primitives
