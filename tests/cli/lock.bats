@@ -402,6 +402,54 @@ S
   [[ $got == 33 ]]
 }
 
+# A script that holds lock x by --bind-pid, says when it is told to stop, and stops when it may.
+bound_script() {
+  cat >"$BATS_TEST_TMPDIR/bound" <<'S'
+trap 'echo >"$1/told"' TERM
+eval "$("$DCOORD" lock acquire x -t "$2" --bind-pid $$)" || exit
+echo >"$1/holds"
+while [ ! -e "$1/end" ]; do sleep 0.02; done
+S
+  DCOORD=$DCOORD sh "$BATS_TEST_TMPDIR/bound" "$BATS_TEST_TMPDIR" "$1" 3>&- &
+  BOUND=$!
+  BACKGROUND+=("$BOUND")
+  wait_until 20 test -e "$BATS_TEST_TMPDIR/holds"
+  dcoord lock release x --force --holder "$(dcoord lock show x --json | sed 's/.*"holders":\[{"id":"\([0-9a-f]*\)".*/\1/')"
+  wait_until 20 test -e "$BATS_TEST_TMPDIR/told"
+}
+
+@test "acquire --bind-pid: taken away, the lock is free when the script has ended, not before" {
+  bound_script 10m
+  run_split dcoord lock run -n x -- true
+  expect_code 75
+  touch "$BATS_TEST_TMPDIR/end"
+  wait "$BOUND"
+  wait_until 20 is_state x free
+}
+
+@test "acquire --bind-pid: a script that goes on past the lease's end does not count as having released" {
+  bound_script 2s
+  wait_until 20 is_state x stale
+  touch "$BATS_TEST_TMPDIR/end"
+  wait "$BOUND"
+  [[ $(state x) == stale ]]
+}
+
+@test "run --slots: one in line whose number is not the limit any more is refused, and leaves the line" {
+  hold x --slots 2
+  hold x --slots 2
+  "$DCOORD" lock run x --slots 2 --progress none -- true 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+  local waiter=$!
+  wait_until 20 waiting x 1
+  run_split dcoord lock run x --slots 1 --resize -n -- true
+  expect_code 75
+  got=0
+  wait "$waiter" || got=$?
+  [[ $got == 65 ]]
+  grep -q "is in use with --slots 1, not with --slots 2" "$BATS_TEST_TMPDIR/err"
+  waiting x 0
+}
+
 @test "release --force: the holder stops its command, and only then the next one gets in" {
   local id
   "$DCOORD" lock run x -- sh -c "trap 'sleep 0.3; date +%s%N >$BATS_TEST_TMPDIR/stopped; exit' TERM; echo >$BATS_TEST_TMPDIR/ready; while :; do sleep 0.02; done" \

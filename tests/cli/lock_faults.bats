@@ -144,6 +144,24 @@ expect_no_overlap() {
   expect_err_has "--request-id"
 }
 
+@test "a wait that runs out while the server hangs is unknown, 74, and is not granted later" {
+  hold x -t 10m
+  "$DCOORD" lock run x -w 1 --command-timeout 1s --progress none -- touch "$BATS_TEST_TMPDIR/ran" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+  local waiter=$!
+  wait_until 20 waiting x 1
+  kill -STOP "$SERVER_PID"
+  got=0
+  wait "$waiter" || got=$?
+  [[ $got == 74 ]]
+  grep -q -- "--request-id" "$BATS_TEST_TMPDIR/err"
+  kill -CONT "$SERVER_PID"
+  let_go
+  # What it asked for last was to leave, and that the server ran by now.
+  run_split dcoord lock run x -w 20 -- true
+  expect_code 0
+  [[ ! -e $BATS_TEST_TMPDIR/ran ]]
+}
+
 @test "an acquire that the hung server runs later is found again by its request id, and can be given up" {
   dcoord lock run other -- true  # the script is known to the server
   kill -STOP "$SERVER_PID"
