@@ -441,7 +441,7 @@ S
   "$DCOORD" lock run x --slots 2 --progress none -- true 2>"$BATS_TEST_TMPDIR/err" 3>&- &
   local waiter=$!
   wait_until 20 waiting x 1
-  run_split dcoord lock run x --slots 1 --resize -n -- true
+  run_split dcoord lock run x --slots 1 --resize -w 0.3 -- true
   expect_code 75
   got=0
   wait "$waiter" || got=$?
