@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/duration.h"
 #include "base/error.h"
 #include "cli/context.h"
 #include "cli/waiting.h"
@@ -11,6 +12,28 @@
 namespace dcoord::cli {
 
 using namespace primitives;
+
+namespace {
+
+/// For the line that is shown to whoever waits: what the server said `ago`.
+std::string waiting_text(const std::optional<LockWaiting>& waiting, Duration ago, bool at_length) {
+  if (!waiting) return ": no answer from Redis yet";
+  const auto& holder = waiting->holder;
+  std::string text;
+  if (!holder.host.empty()) {
+    text += fmt::format(": held by {}:{} for {}", holder.host, holder.pid,
+                        format_age(waiting->held_for + ago));
+    if (!holder.label.empty())
+      text += fmt::format(" [{}]", holder.label);
+    else if (!holder.command.empty())
+      text += fmt::format(" ({})", holder.command.substr(0, 60));
+  }
+  text += fmt::format(", place {} of {}", waiting->place + 1, waiting->in_line);
+  if (!holder.link.empty() && at_length) text += fmt::format(", see {}", holder.link);
+  return text;
+}
+
+}  // namespace
 
 Task<std::string> leave(Context& context, Lock& lock, std::string token, bool timed_out,
                         Duration limit) {
@@ -35,11 +58,14 @@ Task<LockAnswer> take(Context& context, Lock& lock, LockRequest request, Waiting
   redis::Patience first = context.patience(config.connect_timeout + config.command_timeout);
   if (waiting.persistent) first = {kNever, kNever};
   first.connect_until = std::min(first.connect_until, until);
-  WaitingLine line(loop, config, waiting.what);
-  bool in_line = false;
+  std::optional<LockWaiting> latest;
+  TimePoint latest_at;
+  WaitingLine line(loop, config, waiting.what, [&](bool at_length) {
+    return waiting_text(latest, loop.now() - latest_at, at_length);
+  });
   std::function<void(const LockWaiting&)> on_wait = [&](const LockWaiting& place) {
-    in_line = true;
-    line.update(place);
+    latest = place;
+    latest_at = loop.now();
     if (waiting.on_wait) waiting.on_wait(place);
   };
   const std::string token = request.token;
@@ -64,7 +90,7 @@ Task<LockAnswer> take(Context& context, Lock& lock, LockRequest request, Waiting
   if (error) throw *error;
   if (std::holds_alternative<LockGranted>(*answer)) co_return *answer;
   const bool timed_out = std::holds_alternative<LockWaiting>(*answer);
-  if (!timed_out && !in_line) co_return *answer;
+  if (!timed_out && !latest) co_return *answer;
   Task<std::string> leaving = leave(context, lock, token, timed_out, config.command_timeout);
   const std::string failure = co_await leaving;
   if (!failure.empty()) {

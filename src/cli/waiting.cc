@@ -10,11 +10,13 @@ namespace dcoord::cli {
 
 using namespace std::chrono_literals;
 
-WaitingLine::WaitingLine(Loop& loop, const Config& config, std::string what)
+WaitingLine::WaitingLine(Loop& loop, const Config& config, std::string what,
+                         std::function<std::string(bool)> state)
     : loop_(loop),
       rewrite_(config.progress == Config::Progress::automatic && log::settings().rewrite),
       silent_(config.progress == Config::Progress::none),
       what_(std::move(what)),
+      state_(std::move(state)),
       started_(loop.now()) {
   if (silent_) return;
   telling_ = tell();
@@ -22,11 +24,6 @@ WaitingLine::WaitingLine(Loop& loop, const Config& config, std::string what)
 }
 
 WaitingLine::~WaitingLine() { log::clear_progress(); }
-
-void WaitingLine::update(const primitives::LockWaiting& waiting) {
-  latest_ = waiting;
-  latest_at_ = loop_.now();
-}
 
 Task<void> WaitingLine::tell() {
   co_await loop_.sleep(1s);
@@ -40,21 +37,8 @@ Task<void> WaitingLine::tell() {
 }
 
 std::string WaitingLine::line() const {
-  const TimePoint now = loop_.now();
-  std::string text = fmt::format("waiting for {}", what_);
-  if (!latest_) return text + ": no answer from Redis yet";
-  const auto& holder = latest_->holder;
-  if (!holder.host.empty()) {
-    text += fmt::format(": held by {}:{} for {}", holder.host, holder.pid,
-                        format_age(latest_->held_for + (now - latest_at_)));
-    if (!holder.label.empty())
-      text += fmt::format(" [{}]", holder.label);
-    else if (!holder.command.empty())
-      text += fmt::format(" ({})", holder.command.substr(0, 60));
-  }
-  text += fmt::format(", place {} of {}", latest_->place + 1, latest_->in_line);
-  if (!holder.link.empty() && !rewrite_) text += fmt::format(", see {}", holder.link);
-  return text + fmt::format(", waited {}", format_age(now - started_));
+  return fmt::format("waiting for {}{}, waited {}", what_, state_(!rewrite_),
+                     format_age(loop_.now() - started_));
 }
 
 }  // namespace dcoord::cli

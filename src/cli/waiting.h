@@ -1,12 +1,11 @@
 #pragma once
 
-#include <optional>
+#include <functional>
 #include <string>
 
 #include "base/loop.h"
 #include "base/task.h"
 #include "cli/config.h"
-#include "primitives/lock.h"
 
 namespace dcoord::cli {
 
@@ -14,11 +13,11 @@ namespace dcoord::cli {
 /// elsewhere a line at once and then one every minute. Destroying it takes the line away.
 class WaitingLine {
  public:
-  WaitingLine(Loop& loop, const Config& config, std::string what);
+  /// Says "waiting for `what`", then what `state` returns at that moment (": held by ...");
+  /// `at_length` is false where the line is rewritten.
+  WaitingLine(Loop& loop, const Config& config, std::string what,
+              std::function<std::string(bool at_length)> state);
   ~WaitingLine();
-
-  /// The latest of what the server said.
-  void update(const primitives::LockWaiting& waiting);
 
  private:
   Task<void> tell();
@@ -28,9 +27,8 @@ class WaitingLine {
   bool rewrite_;
   bool silent_;
   std::string what_;
+  std::function<std::string(bool at_length)> state_;
   TimePoint started_;
-  std::optional<primitives::LockWaiting> latest_;
-  TimePoint latest_at_;
   Task<void> telling_;
 };
 

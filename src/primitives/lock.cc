@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/duration.h"
 #include "base/error.h"
+#include "primitives/protocol.h"
 #include "redis/scripts.h"
 
 namespace dcoord::primitives {
@@ -51,12 +51,6 @@ std::string flags_of(const LockRequest& request, bool wait) {
   return flags;
 }
 
-Error unexpected(const redis::Script& script, const Reply& reply) {
-  return internal_error(fmt::format("script {} answered '{}', which is none of its replies",
-                                    script.name,
-                                    reply.is_array() ? std::string(reply.word()) : "not an array"));
-}
-
 LockAnswer decode_acquire(const Reply& r, TimePoint sent, TimePoint now) {
   const std::string_view word = r.word();
   if (word == "granted") {
@@ -85,7 +79,7 @@ LockAnswer decode_acquire(const Reply& r, TimePoint sent, TimePoint now) {
   if (word == "limit") {
     return LockRefused{Why::limit, {}, static_cast<int>(r.at(1).number()), split(r.at(2).text())};
   }
-  throw unexpected(scripts::lock_acquire, r);
+  throw unexpected_reply(scripts::lock_acquire, r);
 }
 
 LockParty decode_party(const Reply& r, size_t i, Millis server_time) {
@@ -110,7 +104,7 @@ LockView decode_view(std::string name, const Reply& r) {
   view.name = std::move(name);
   view.server_time = Millis(r.at(1).number());
   if (r.word() == "absent") return view;
-  if (r.word() != "lock") throw unexpected(scripts::lock_show, r);
+  if (r.word() != "lock") throw unexpected_reply(scripts::lock_show, r);
   view.fence = r.at(2).number();
   view.limit = static_cast<int>(r.at(3).number());
   view.pool = split(r.at(4).text());
@@ -150,15 +144,6 @@ std::vector<std::string> keys_of(const Keys& keys, LockKind kind, const std::str
   return {keys.lock(name), keys.lock_line(name), keys.lock_waiters(name)};
 }
 
-/// The delay that a `look N` message asks for; nothing for other messages.
-std::optional<Duration> look_delay(std::string_view message) {
-  if (!message.starts_with("look ")) return std::nullopt;
-  message.remove_prefix(5);
-  long long n = 0;
-  std::from_chars(message.data(), message.data() + message.size(), n);
-  return Millis(std::max(0LL, n));
-}
-
 }  // namespace
 
 Lock::Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name,
@@ -173,34 +158,12 @@ Lock::Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::stri
 
 Task<Answer> Lock::run(const redis::Script& script, std::vector<std::string> keys,
                        std::vector<std::string> args, Patience patience) {
-  redis::Call call{&script, std::move(keys), std::move(args)};
-  Answer answer = co_await scripts_.run(std::move(call), patience);
-  if (answer.reply.is_error()) {
-    const std::string& text = answer.reply.text();
-    if (text.starts_with("LAYOUT ")) {
-      throw Error(ExitCode::data, "layout",
-                  fmt::format("{} '{}': {}", noun(kind_), name_, text.substr(7)),
-                  "update dcoord on all hosts to the same version");
-    }
-    throw internal_error(
-        fmt::format("script {} failed on {} '{}': {}", script.name, noun(kind_), name_, text));
-  }
-  co_return answer;
+  return run_script(scripts_, script, std::move(keys), std::move(args), patience,
+                    fmt::format("{} '{}'", noun(kind_), name_));
 }
 
 Task<void> Lock::deliver(const Reply& reply, size_t from, Patience patience) {
-  // Messages that the script could not push itself, since their slot was migrating. They are hints,
-  // and nobody waits for ever on one: no answer is no failure.
-  if (reply.size() <= from) co_return;
-  std::vector<std::vector<std::string>> commands;
-  for (size_t i = from; i + 1 < reply.size(); i += 2) {
-    commands.push_back({"RPUSH", reply.at(i).text(), reply.at(i + 1).text()});
-    commands.push_back({"PEXPIRE", reply.at(i).text(), "60000"});
-  }
-  try {
-    co_await scripts_.run_commands(std::move(commands), patience);
-  } catch (const Error&) {  // what the script did is done all the same
-  }
+  return primitives::deliver(scripts_, reply, from, patience);
 }
 
 Task<LockAnswer> Lock::ask(LockRequest request, bool wait, std::string ticket, Patience patience) {
@@ -244,14 +207,8 @@ Task<LockAnswer> Lock::acquire(LockRequest request, TimePoint until, Patience fi
     const TimePoint told = loop_.now();
     ticket = waiting->ticket;
     if (on_wait) on_wait(*waiting);
-    TimePoint look = std::min(waiting->look_at, until);
-    while (loop_.now() < look) {
-      const auto message = co_await scripts_.wait_message(mailbox(request.token), look);
-      if (!message) break;
-      const auto delay = look_delay(*message);
-      if (!delay || *delay == Duration::zero()) break;
-      look = std::min(look, loop_.now() + *delay);
-    }
+    co_await wait_for_look(loop_, scripts_, mailbox(request.token),
+                           std::min(waiting->look_at, until));
     patience = {std::max(until, add(loop_.now(), answer_time)), kNever};
     if (loop_.now() >= until) {
       waiting->held_for += loop_.now() - told;
@@ -271,7 +228,7 @@ Task<std::variant<LockRenewed, LockLost>> Lock::renew(std::string token, Duratio
     co_return LockRenewed{answer.sent + ms(r.at(1)), Millis(r.at(2).number())};
   }
   if (r.word() == "lost") co_return LockLost{r.at(1).text() == "revoked"};
-  throw unexpected(scripts::lock_renew, r);
+  throw unexpected_reply(scripts::lock_renew, r);
 }
 
 Task<LockReleased> Lock::release(std::string token, Duration least, bool timed_out,
@@ -291,7 +248,7 @@ Task<LockReleased> Lock::release(std::string token, Duration least, bool timed_o
   } else if (word == "left" || word == "gone") {
     result = {word == "left" ? What::left : What::gone, {}, {}};
   } else {
-    throw unexpected(scripts::lock_release, r);
+    throw unexpected_reply(scripts::lock_release, r);
   }
   co_await deliver(r, word == "released" ? 3 : 1, patience);
   co_return result;
@@ -309,7 +266,7 @@ Task<Lock::Revoked> Lock::revoke(std::string token, std::string successor, Patie
     result.what = r.word() == "gone" ? Revoked::What::gone : Revoked::What::no_successor;
     co_return result;
   }
-  if (r.word() != "revoked") throw unexpected(scripts::lock_revoke, r);
+  if (r.word() != "revoked") throw unexpected_reply(scripts::lock_revoke, r);
   co_await deliver(r, 2, patience);
   result = {Revoked::What::revoked, Millis(r.at(1).number())};
   co_return result;
@@ -331,7 +288,7 @@ Task<Lock::Forgotten> Lock::forget(Patience patience) {
                   : word == "absent"  ? What::absent
                                       : What::waited;
   } else {
-    throw unexpected(scripts::lock_forget, answer.reply);
+    throw unexpected_reply(scripts::lock_forget, answer.reply);
   }
   co_return result;
 }
@@ -344,54 +301,19 @@ Task<LockView> Lock::show(int waiters, Patience patience) {
 
 Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& keys, LockKind kind,
                                        int waiters, Patience patience) {
-  constexpr int kPage = 1000;  // names a call, so that none holds the server for long
+  std::function<redis::Call(const std::string&)> show = [&](const std::string& name) {
+    redis::Call call;
+    call.script = &scripts::lock_show;
+    call.keys = keys_of(keys, kind, name);
+    call.args = {std::to_string(waiters)};
+    return call;
+  };
+  std::string index = noun(kind);
+  const std::vector<Listed> listed =
+      co_await list_all(runner, keys, std::move(index), std::move(show), patience);
   std::vector<LockView> views;
-  std::vector<redis::Call> prunes;
-  std::vector<int> buckets(kBuckets);
-  for (int i = 0; i < kBuckets; ++i) buckets[static_cast<size_t>(i)] = i;
-  for (int page = 0; !buckets.empty(); ++page) {
-    std::vector<std::vector<std::string>> reads;
-    for (const int bucket : buckets) {
-      reads.push_back({"ZRANGE", keys.index(bucket, noun(kind)), std::to_string(page * kPage),
-                       std::to_string((page + 1) * kPage - 1)});
-    }
-    const std::vector<Answer> indexes = co_await runner.run_commands(std::move(reads), patience);
-    std::vector<std::string> names;
-    std::vector<redis::Call> calls;
-    std::vector<int> full;
-    for (size_t i = 0; i < indexes.size(); ++i) {
-      if (indexes[i].reply.size() == static_cast<size_t>(kPage)) full.push_back(buckets[i]);
-      for (const Reply& entry : indexes[i].reply.elements()) {
-        names.push_back(entry.text());
-        redis::Call call;
-        call.script = &scripts::lock_show;
-        call.keys = keys_of(keys, kind, names.back());
-        call.args = {std::to_string(waiters)};
-        calls.push_back(std::move(call));
-      }
-    }
-    const std::vector<Answer> answers = co_await runner.run_all(std::move(calls), patience);
-    for (size_t i = 0; i < answers.size(); ++i) {
-      if (answers[i].reply.is_error()) {
-        throw internal_error(
-            fmt::format("{} '{}': {}", noun(kind), names[i], answers[i].reply.text()));
-      }
-      if (answers[i].reply.word() == "absent") {
-        redis::Call prune;
-        prune.script = &scripts::index_prune;
-        prune.keys = {keys.index_of(names[i], noun(kind)), keys_of(keys, kind, names[i])[0]};
-        prune.args = {names[i]};
-        prunes.push_back(std::move(prune));
-      } else {
-        views.push_back(decode_view(names[i], answers[i].reply));
-      }
-    }
-    buckets = std::move(full);
-  }
-  // Only now: taking names out moves the others between pages.
-  if (!prunes.empty()) co_await runner.run_all(std::move(prunes), patience);
-  std::sort(views.begin(), views.end(),
-            [](const LockView& a, const LockView& b) { return a.name < b.name; });
+  views.reserve(listed.size());
+  for (const Listed& one : listed) views.push_back(decode_view(one.name, one.reply));
   co_return views;
 }
 

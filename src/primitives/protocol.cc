@@ -1,0 +1,128 @@
+#include "primitives/protocol.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+#include "redis/scripts.h"
+
+namespace dcoord::primitives {
+namespace {
+
+using redis::Answer;
+using redis::Patience;
+using redis::Reply;
+
+constexpr int kPage = 1000;  // names a call, so that none holds the server for long
+
+/// The delay that a `look N` message asks for; nothing for other messages.
+std::optional<Duration> look_delay(std::string_view message) {
+  if (!message.starts_with("look ")) return std::nullopt;
+  message.remove_prefix(5);
+  long long n = 0;
+  std::from_chars(message.data(), message.data() + message.size(), n);
+  return Millis(std::max(0LL, n));
+}
+
+}  // namespace
+
+Task<Answer> run_script(redis::ScriptRunner& runner, const redis::Script& script,
+                        std::vector<std::string> keys, std::vector<std::string> args,
+                        Patience patience, std::string what) {
+  redis::Call call{&script, std::move(keys), std::move(args)};
+  Answer answer = co_await runner.run(std::move(call), patience);
+  if (answer.reply.is_error()) {
+    const std::string& text = answer.reply.text();
+    if (text.starts_with("LAYOUT ")) {
+      throw Error(ExitCode::data, "layout", fmt::format("{}: {}", what, text.substr(7)),
+                  "update dcoord on all hosts to the same version");
+    }
+    throw internal_error(fmt::format("script {} failed on {}: {}", script.name, what, text));
+  }
+  co_return answer;
+}
+
+Error unexpected_reply(const redis::Script& script, const Reply& reply) {
+  return internal_error(fmt::format("script {} answered '{}', which is none of its replies",
+                                    script.name,
+                                    reply.is_array() ? std::string(reply.word()) : "not an array"));
+}
+
+Task<void> deliver(redis::ScriptRunner& runner, const Reply& reply, size_t from,
+                   Patience patience) {
+  if (reply.size() <= from) co_return;
+  std::vector<std::vector<std::string>> commands;
+  for (size_t i = from; i + 1 < reply.size(); i += 2) {
+    commands.push_back({"RPUSH", reply.at(i).text(), reply.at(i + 1).text()});
+    commands.push_back({"PEXPIRE", reply.at(i).text(), "60000"});
+  }
+  try {
+    co_await runner.run_commands(std::move(commands), patience);
+  } catch (const Error&) {  // what the script did is done all the same
+  }
+}
+
+Task<void> wait_for_look(Loop& loop, redis::ScriptRunner& runner, std::string mailbox,
+                         TimePoint look) {
+  while (loop.now() < look) {
+    const auto message = co_await runner.wait_message(mailbox, look);
+    if (!message) break;
+    const auto delay = look_delay(*message);
+    if (!delay || *delay == Duration::zero()) break;
+    look = std::min(look, loop.now() + *delay);
+  }
+}
+
+Task<std::vector<Listed>> list_all(redis::ScriptRunner& runner, const Keys& keys, std::string kind,
+                                   std::function<redis::Call(const std::string&)> show,
+                                   Patience patience) {
+  std::vector<Listed> things;
+  std::vector<redis::Call> prunes;
+  std::vector<int> buckets(kBuckets);
+  for (int i = 0; i < kBuckets; ++i) buckets[static_cast<size_t>(i)] = i;
+  for (int page = 0; !buckets.empty(); ++page) {
+    std::vector<std::vector<std::string>> reads;
+    for (const int bucket : buckets) {
+      reads.push_back({"ZRANGE", keys.index(bucket, kind), std::to_string(page * kPage),
+                       std::to_string((page + 1) * kPage - 1)});
+    }
+    const std::vector<Answer> indexes = co_await runner.run_commands(std::move(reads), patience);
+    std::vector<std::string> names, first_keys;
+    std::vector<redis::Call> calls;
+    std::vector<int> full;
+    for (size_t i = 0; i < indexes.size(); ++i) {
+      if (indexes[i].reply.size() == static_cast<size_t>(kPage)) full.push_back(buckets[i]);
+      for (const Reply& entry : indexes[i].reply.elements()) {
+        names.push_back(entry.text());
+        calls.push_back(show(names.back()));
+        first_keys.push_back(calls.back().keys.front());
+      }
+    }
+    std::vector<Answer> answers = co_await runner.run_all(std::move(calls), patience);
+    for (size_t i = 0; i < answers.size(); ++i) {
+      if (answers[i].reply.is_error()) {
+        throw internal_error(fmt::format("{} '{}': {}", kind, names[i], answers[i].reply.text()));
+      }
+      if (answers[i].reply.word() != "absent") {
+        things.push_back({names[i], std::move(answers[i].reply)});
+        continue;
+      }
+      redis::Call prune;
+      prune.script = &redis::scripts::index_prune;
+      prune.keys = {keys.index_of(names[i], kind), first_keys[i]};
+      prune.args = {names[i]};
+      prunes.push_back(std::move(prune));
+    }
+    buckets = std::move(full);
+  }
+  // Only now: taking names out moves the others between pages.
+  if (!prunes.empty()) co_await runner.run_all(std::move(prunes), patience);
+  std::sort(things.begin(), things.end(),
+            [](const Listed& a, const Listed& b) { return a.name < b.name; });
+  co_return things;
+}
+
+}  // namespace dcoord::primitives

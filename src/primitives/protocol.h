@@ -1,0 +1,48 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "base/task.h"
+#include "primitives/keys.h"
+#include "redis/script_runner.h"
+
+namespace dcoord::primitives {
+
+// What all primitives do with their scripts; lua/README.md describes it.
+
+/// Runs a script about `what` ("lock 'deploy'"). Throws what ScriptRunner::run throws, and Error
+/// for a script's own error reply: data for another layout, else internal.
+Task<redis::Answer> run_script(redis::ScriptRunner& runner, const redis::Script& script,
+                               std::vector<std::string> keys, std::vector<std::string> args,
+                               redis::Patience patience, std::string what);
+
+/// A reply that is none of the script's.
+Error unexpected_reply(const redis::Script& script, const redis::Reply& reply);
+
+/// Pushes the messages that a script could not push itself: pairs of mailbox and text, from element
+/// `from` of its reply. They are hints: that one could not be pushed is no failure.
+Task<void> deliver(redis::ScriptRunner& runner, const redis::Reply& reply, size_t from,
+                   redis::Patience patience);
+
+/// Waits until `look`, or until a message says to look again earlier.
+Task<void> wait_for_look(Loop& loop, redis::ScriptRunner& runner, std::string mailbox,
+                         TimePoint look);
+
+/// One thing of an index, and what the script that shows it answered.
+struct Listed {
+  std::string name;
+  redis::Reply reply;
+};
+
+/// All things of a kind, in the order of their names: reads the indexes, then runs `show` for each
+/// name, in pipelines. A thing whose reply is `absent` is left out and its name pruned from the
+/// index; the first key of its call is the one that the index stands for.
+Task<std::vector<Listed>> list_all(redis::ScriptRunner& runner, const Keys& keys, std::string kind,
+                                   std::function<redis::Call(const std::string&)> show,
+                                   redis::Patience patience);
+
+}  // namespace dcoord::primitives
