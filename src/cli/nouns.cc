@@ -7,6 +7,7 @@ const std::vector<NounEntry>& nouns() {
       {"lock", "COORDINATE", "run commands one at a time, or N at a time", lock_noun},
       {"elect", "COORDINATE", "campaign for leadership and run a command while leading",
        elect_noun},
+      {"barrier", "COORDINATE", "wait until N parties have arrived", barrier_noun},
       {"locks", "OBSERVE", "all locks: who holds and who waits", locks_noun},
       {"local", "SETUP", "the private server of local: URLs", local_noun},
       {"config", "SETUP", "show the configuration and where it comes from", config_noun},

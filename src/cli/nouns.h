@@ -7,6 +7,7 @@ namespace dcoord::cli {
 Noun lock_noun();
 Noun locks_noun();
 Noun elect_noun();
+Noun barrier_noun();
 Noun local_noun();
 Noun config_noun();
 Noun help_noun();

@@ -114,7 +114,18 @@ Json to_json(const primitives::ElectionChange& c) {
 Json to_json(const Record& record) {
   Json j = Json::object();
   for (const auto& [name, value] : record.fields) {
-    std::visit([&, &key = name](const auto& v) { j[key] = v; }, value);
+    if (const auto* list = std::get_if<std::vector<Record>>(&value)) {
+      j[name] = Json::array();
+      for (const Record& one : *list) j[name].push_back(to_json(one));
+    } else if (const auto* text = std::get_if<std::string>(&value)) {
+      j[name] = *text;
+    } else if (const auto* number = std::get_if<long long>(&value)) {
+      j[name] = *number;
+    } else if (const auto* truth = std::get_if<bool>(&value)) {
+      j[name] = *truth;
+    } else {
+      j[name] = nullptr;
+    }
   }
   return j;
 }

@@ -20,6 +20,9 @@ std::string text_of(const Record::Value& value) {
     std::string operator()(long long n) const { return std::to_string(n); }
     std::string operator()(bool b) const { return b ? "yes" : "no"; }
     std::string operator()(std::nullptr_t) const { return "-"; }
+    std::string operator()(const std::vector<Record>& list) const {
+      return std::to_string(list.size());
+    }
   };
   return std::visit(Visitor(), value);
 }
@@ -60,12 +63,16 @@ class TextPrinter : public Printer {
   void print(const Record& record) override {
     Table table({"", ""});
     for (const auto& [name, value] : record.fields) {
+      if (std::holds_alternative<std::vector<Record>>(value)) continue;
       if (plain())
         table.add({text_of(value)});
       else
         table.add({upper(name), text_of(value)});
     }
     write_out(table.text(false, 0));
+    for (const auto& [name, value] : record.fields) {
+      if (const auto* list = std::get_if<std::vector<Record>>(&value)) print(*list);
+    }
   }
 
   void print(const std::vector<Record>& records) override {

@@ -31,9 +31,13 @@ class Keys {
   std::string queue_part(std::string_view name, std::string_view part) const {
     return key(name, "queue" + std::string(part));
   }
+  std::string barrier(std::string_view name) const { return key(name, "barrier"); }
+  std::string barrier_parties(std::string_view name) const { return key(name, "barrierp"); }
+  std::string barrier_waking(std::string_view name) const { return key(name, "barrierw"); }
+  std::string barrier_settled(std::string_view name) const { return key(name, "barriers"); }
   /// Where a request is told to look again; in the slot of the thing it waits for.
   std::string mailbox(std::string_view name, std::string_view token) const;
-  /// The index of one bucket's things of a kind: "lock", "elect", "queue".
+  /// The index of one bucket's things of a kind: "lock", "elect", "queue", "barrier".
   std::string index(int bucket, std::string_view kind) const;
   std::string index_of(std::string_view name, std::string_view kind) const {
     return index(bucket_of(name), kind);
