@@ -98,6 +98,7 @@ class Overrides {
     if (counts("db")) server_.db = static_cast<int>(*globals_.db);
     if (counts("user")) server_.user = *globals_.user;
     if (counts("tls")) server_.tls.enabled = globals_.tls;
+    if (counts("cluster") && globals_.cluster) make_cluster();
   }
 
  private:
@@ -108,6 +109,21 @@ class Overrides {
     target_.nodes.clear();
     server_.part.clear();
     server_.set_address(redis::HostPort());
+  }
+  void make_cluster() {
+    if (target_.topology == Topology::cluster) return;
+    const Option& option = globals_.option("cluster");
+    if (target_.topology == Topology::sentinel) {
+      throw refuse(option, fmt::format("does not fit the URL of sentinels ({})", url_.text_shown()),
+                   "sentinels name the master of servers that are no cluster");
+    }
+    if (server_.kind != redis::Server::Kind::tcp) {
+      throw refuse(option, fmt::format("does not fit {}", redis::describe(server_)),
+                   "the nodes of a cluster are reached over TCP");
+    }
+    target_.topology = Topology::cluster;
+    target_.nodes = {server_.address()};
+    server_.host.clear();
   }
   bool counts(const char* name) const {
     const auto& option = globals_.option(name);

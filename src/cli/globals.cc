@@ -12,8 +12,8 @@ namespace {
 void declare_connection(Globals& g) {
   auto& o = g.options;
   o.texts("-u,--url", "URL", g.urls,
-          "redis://, rediss://, valkey://, valkeys://, unix://, redis+sentinel://HOST,HOST/MASTER "
-          "or local:")
+          "redis://, rediss://, valkey://, valkeys://, unix://, redis+sentinel://HOST,HOST/MASTER, "
+          "redis-cluster://HOST,HOST or local:")
       .default_text = "redis://127.0.0.1:6379/0";
   o.text("--host", "HOST", g.host, "server's name or address, instead of the URL's");
   o.integer("-p,--port", "PORT", g.port, 1, 65535, "server's port, instead of the URL's");
@@ -30,6 +30,7 @@ void declare_connection(Globals& g) {
   o.text("--sentinel-pass-file", "FILE", g.sentinel_pass_file,
          "file whose first line is the sentinels' password")
       .kind = "file";
+  o.flag("--cluster", g.cluster, "the server is a node of a cluster");
   o.flag("--tls", g.tls, "speak TLS");
   o.text("--cacert", "FILE", g.cacert, "certificates to trust (PEM), instead of the system's")
       .kind = "file";

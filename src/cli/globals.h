@@ -22,6 +22,7 @@ struct Globals {
   std::optional<std::string> sentinel_user;
   std::optional<std::string> sentinel_pass_file;
   std::optional<std::string> pass;
+  bool cluster = false;
   bool tls = false;
   std::string cacert;
   std::string cacertdir;

@@ -171,7 +171,7 @@ void Channel::queue_requests(Batch& batch, size_t& next) {
   while (next < batch.requests.size() && next - batch.first < kMostRequests &&
          connection_.unsent() < kMostBytes) {
     Request& request = batch.requests[next++];
-    if (request.asking) expect({Greeting::asking}, {"ASKING"});
+    if (request.ask) expect({Greeting::asking}, {"ASKING"});
     request.sent = loop_.now();
     request.end = connection_.queue(request.wire);
     expected_.push_back({});
@@ -332,6 +332,7 @@ Step Channel::later(const ErrorInfo& info) {
   Step step = back_off(std::string(info.text));
   step.error = not_now(server_, info);
   step.turned_away = turns_away(info);
+  step.in_doubt = info.verdict == Verdict::reconnect || info.word == "CLUSTERDOWN";
   return step;
 }
 
@@ -345,6 +346,7 @@ Step Channel::on_failure(const Failure& failure) {
       break;
   }
   Step step = back_off(failure.text);
+  step.in_doubt = true;
   if (failure.kind == Failure::Kind::connect) step.failure = failure;
   return step;
 }

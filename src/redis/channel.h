@@ -22,7 +22,7 @@ struct Request {
   const Script* script = nullptr;                       ///< none: a plain command
   std::string name;                                     ///< for messages
   int slot = 0;                                         ///< of its keys in a cluster
-  bool asking = false;                                  ///< of a slot that is on its way here
+  std::optional<HostPort> ask;                          ///< where its slot is on its way to
   std::string wire;                                     ///< as it is sent
   uint64_t end = std::numeric_limits<uint64_t>::max();  ///< position behind it on the connection it
                                                         ///< was queued on
@@ -55,6 +55,7 @@ struct Step {
   Next next = Next::go_on;
   bool turned_away = false;        ///< the server executed nothing of what was sent
   bool leave = false;              ///< this is not the server that was meant
+  bool in_doubt = false;           ///< back_off: another server may be the one to ask by now
   HostPort node;                   ///< redirect; without a host: the one that was asked
   bool once = false;               ///< redirect: for this request only, the slot is on its way
   std::optional<Failure> failure;  ///< back_off: the connection could not be made

@@ -74,6 +74,7 @@ constexpr Phrase kPhrases[] = {
     {"unknown subcommand", Verdict::unsupported},
     {"db index", Verdict::unsupported},
     {"select is not allowed", Verdict::unsupported},
+    {"cluster support disabled", Verdict::unsupported},
     {"non local key", Verdict::bug},
     {"protocol error", Verdict::bug},
     {"wrong number of arg", Verdict::bug},

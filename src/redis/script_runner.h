@@ -41,8 +41,9 @@ class ScriptRunner {
   virtual Task<std::vector<Answer>> run_all(std::vector<Call> calls, Patience patience) = 0;
 
   /// Runs plain commands, each a list of words, in one pipeline; answers in the same order, throws
-  /// as run does. Only for commands that may be sent twice and change nothing that matters (reads,
-  /// or a hint pushed to a mailbox): one whose reply was lost fails as unavailable.
+  /// as run does. In a cluster the second word, which is the key, decides where each one goes. Only
+  /// for commands that may be sent twice and change nothing that matters (reads, or a hint pushed
+  /// to a mailbox): one whose reply was lost fails as unavailable.
   virtual Task<std::vector<Answer>> run_commands(std::vector<std::vector<std::string>> commands,
                                                  Patience patience) {
     (void)commands;

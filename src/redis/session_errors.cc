@@ -54,6 +54,10 @@ Error cannot_connect(const Server& server, const Failure& failure) {
     default:
       break;
   }
+  if (!server.part.empty()) {
+    return Error(ExitCode::unavailable, "unreachable", message,
+                 fmt::format("it is one of those that the URL ({}) leads to", server.origin));
+  }
   return Error(ExitCode::unavailable, "unreachable", message,
                fmt::format("set DCOORD_URL or -u redis://HOST:6379/0 (now: {})",
                            server.origin.empty() ? describe(server) : server.origin));
@@ -98,7 +102,8 @@ Error refused(const Server& server, const ErrorInfo& info, std::string_view scri
     case Verdict::redirect:
       return Error(ExitCode::config, "cluster",
                    fmt::format("Redis at {} is a node of a cluster, and the key is on another: {}",
-                               at, info.text));
+                               at, info.text),
+                   "add --cluster, or give a URL like redis-cluster://HOST:6379,HOST");
     case Verdict::bug:
       return internal_error(
           fmt::format("{} on Redis at {}: {}{}", script, at, info.text, half(info)));

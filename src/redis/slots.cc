@@ -1,6 +1,6 @@
 #include "redis/slots.h"
 
-#include <cstdint>
+#include <algorithm>
 
 namespace dcoord::redis {
 namespace {
@@ -26,6 +26,44 @@ int slot_of(std::string_view key) {
       key = key.substr(open + 1, close - open - 1);
   }
   return crc16(key) % kSlots;
+}
+
+const HostPort* SlotMap::owner(int slot) const {
+  const uint16_t number = owners_.empty() ? 0 : owners_[static_cast<size_t>(slot)];
+  return number == 0 ? nullptr : &nodes_[number - 1U];
+}
+
+uint16_t SlotMap::number_of(const HostPort& node) {
+  owners_.resize(kSlots);
+  auto at = std::find(nodes_.begin(), nodes_.end(), node);
+  if (at == nodes_.end()) at = nodes_.insert(at, node);
+  return static_cast<uint16_t>(at - nodes_.begin() + 1);
+}
+
+void SlotMap::assign(int slot, const HostPort& node) {
+  const uint16_t number = number_of(node);
+  owners_[static_cast<size_t>(slot)] = number;
+}
+
+void SlotMap::load(const Reply& reply, const HostPort& asked) {
+  std::fill(owners_.begin(), owners_.end(), uint16_t{0});
+  for (const Reply& range : reply.elements()) {
+    const Reply& master = range.at(2);
+    HostPort node{"", static_cast<int>(master.at(1).number())};
+    if (!master.at(0).is_nil()) node.host = master.at(0).text();
+    if (node.host.empty()) node.host = asked.host;
+    const uint16_t number = number_of(node);
+    const auto first = static_cast<int>(std::clamp<int64_t>(range.at(0).number(), 0, kSlots));
+    const auto end = static_cast<int>(std::clamp<int64_t>(range.at(1).number() + 1, first, kSlots));
+    std::fill(owners_.begin() + first, owners_.begin() + end, number);
+  }
+}
+
+void SlotMap::forget(const HostPort& node) {
+  const auto at = std::find(nodes_.begin(), nodes_.end(), node);
+  if (at == nodes_.end()) return;
+  const auto number = static_cast<uint16_t>(at - nodes_.begin() + 1);
+  std::replace(owners_.begin(), owners_.end(), number, uint16_t{0});
 }
 
 }  // namespace dcoord::redis
