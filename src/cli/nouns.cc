@@ -8,6 +8,8 @@ const std::vector<NounEntry>& nouns() {
       {"elect", "COORDINATE", "campaign for leadership and run a command while leading",
        elect_noun},
       {"barrier", "COORDINATE", "wait until N parties have arrived", barrier_noun},
+      {"state", "COORDINATE", "values that a fleet shares: versions, conditions, watching",
+       state_noun},
       {"locks", "OBSERVE", "all locks: who holds and who waits", locks_noun},
       {"local", "SETUP", "the private server of local: URLs", local_noun},
       {"config", "SETUP", "show the configuration and where it comes from", config_noun},

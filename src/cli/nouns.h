@@ -8,6 +8,7 @@ Noun lock_noun();
 Noun locks_noun();
 Noun elect_noun();
 Noun barrier_noun();
+Noun state_noun();
 Noun local_noun();
 Noun config_noun();
 Noun help_noun();

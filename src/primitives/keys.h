@@ -35,9 +35,12 @@ class Keys {
   std::string barrier_parties(std::string_view name) const { return key(name, "barrierp"); }
   std::string barrier_waking(std::string_view name) const { return key(name, "barrierw"); }
   std::string barrier_settled(std::string_view name) const { return key(name, "barriers"); }
+  std::string state(std::string_view name) const { return key(name, "state"); }
+  std::string state_watching(std::string_view name) const { return key(name, "statew"); }
+  std::string state_calling(std::string_view name) const { return key(name, "statec"); }
   /// Where a request is told to look again; in the slot of the thing it waits for.
   std::string mailbox(std::string_view name, std::string_view token) const;
-  /// The index of one bucket's things of a kind: "lock", "elect", "queue", "barrier".
+  /// The index of one bucket's things of a kind: "lock", "elect", "queue", "barrier", "state".
   std::string index(int bucket, std::string_view kind) const;
   std::string index_of(std::string_view name, std::string_view kind) const {
     return index(bucket_of(name), kind);

@@ -78,7 +78,8 @@ Task<void> wait_for_look(Loop& loop, redis::ScriptRunner& runner, std::string ma
 
 Task<std::vector<Listed>> list_all(redis::ScriptRunner& runner, const Keys& keys, std::string kind,
                                    std::function<redis::Call(const std::string&)> show,
-                                   Patience patience) {
+                                   Patience patience,
+                                   std::function<bool(const std::string&)> wanted) {
   std::vector<Listed> things;
   std::vector<redis::Call> prunes;
   std::vector<int> buckets(kBuckets);
@@ -96,6 +97,7 @@ Task<std::vector<Listed>> list_all(redis::ScriptRunner& runner, const Keys& keys
     for (size_t i = 0; i < indexes.size(); ++i) {
       if (indexes[i].reply.size() == static_cast<size_t>(kPage)) full.push_back(buckets[i]);
       for (const Reply& entry : indexes[i].reply.elements()) {
+        if (wanted && !wanted(entry.text())) continue;
         names.push_back(entry.text());
         calls.push_back(show(names.back()));
         first_keys.push_back(calls.back().keys.front());

@@ -40,9 +40,11 @@ struct Listed {
 
 /// All things of a kind, in the order of their names: reads the indexes, then runs `show` for each
 /// name, in pipelines. A thing whose reply is `absent` is left out and its name pruned from the
-/// index; the first key of its call is the one that the index stands for.
+/// index; the first key of its call is the one that the index stands for. `wanted`, if there is
+/// one, tells which names to ask for at all.
 Task<std::vector<Listed>> list_all(redis::ScriptRunner& runner, const Keys& keys, std::string kind,
                                    std::function<redis::Call(const std::string&)> show,
-                                   redis::Patience patience);
+                                   redis::Patience patience,
+                                   std::function<bool(const std::string&)> wanted = nullptr);
 
 }  // namespace dcoord::primitives

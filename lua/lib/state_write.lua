@@ -1,0 +1,56 @@
+-- What changes a value. Uses: state, watching, calling, index (its keys), now (ms), now_us, token, name.
+-- @include lib/state_meta
+-- @include lib/state_call
+local ENTRY = '<c32dc20'
+
+-- What this request did before, if it did: its version, and the number that it made.
+local function done_before(ring)
+  for at = 1, #(ring or ''), 60 do
+    if string.sub(ring, at, at + 31) == token then
+      local _, version, number = struct.unpack(ENTRY, ring, at)
+      return version, (string.gsub(number, ' ', ''))
+    end
+  end
+end
+
+-- Whether an outdated fencing token, or a lock that the caller does not hold, forbids the write; then the refusal.
+local function forbidden(m, fence, lock, lock_token)
+  if fence and fence < m.fence then return {'fenced', m.fence, m.version} end
+  if not lock then return nil end
+  local found = redis.call('HMGET', lock, 's', 'h' .. lock_token)
+  if found[1] and string.byte(found[1]) ~= 1 then
+    return redis.error_reply('LAYOUT its lock has layout ' .. string.byte(found[1]) .. ', this dcoord knows 1')
+  end
+  if not found[2] then return {'unlocked'} end
+  local flags, _, ends = struct.unpack('<BI4d', found[2])
+  -- Offered, revoked or resting is not held.
+  if ends <= now or flags % 16 >= 4 or flags >= 32 then return {'unlocked'} end
+end
+
+-- Notes the change and calls those that watch. What is in v has been, or is, written by the caller; `number` is for the
+-- request's repetition.
+local function changed(m, present, deadline, fence, who, ring, number)
+  m.version = math.max(m.version + 1, now_us)
+  if present == 1 and m.present == 0 then redis.call('ZADD', index, 'NX', now, name) end
+  local entry = struct.pack(ENTRY, token, m.version, string.format('%-20s', number or ''))
+  redis.call('HSET', state, 'm', struct.pack(META, LAYOUT, present, m.version, m.changes + 1, now,
+    math.max(m.fence, fence or 0), deadline, #who, who), 'r', string.sub(ring or '', -15 * 60) .. entry)
+  if present == 0 then
+    redis.call('ZREM', index, name)
+    redis.call('PEXPIREAT', state, now + DAY)
+  elseif deadline > 0 then
+    redis.call('PEXPIREAT', state, deadline + DAY)
+  elseif m.expires then
+    redis.call('PERSIST', state)
+  end
+  if redis.call('EXISTS', watching) == 1 then
+    if redis.call('EXISTS', calling) == 0 then
+      redis.call('RENAME', watching, calling)
+    else
+      redis.call('ZUNIONSTORE', calling, 2, calling, watching)
+      redis.call('DEL', watching)
+      redis.call('PEXPIREAT', calling, now + DAY)
+    end
+    call_some()
+  end
+end
