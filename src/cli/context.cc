@@ -41,15 +41,25 @@ output::Printer& Context::printer() {
 }
 
 redis::ScriptRunner& Context::scripts() {
-  if (!scripts_) scripts_ = new_scripts();
+  if (!scripts_) {
+    redis::SessionOptions options = session_options();
+    options.refuse_eviction = storage_.refuse_eviction;
+    scripts_ = redis::make_runner(loop_, config_.target, options);
+  }
   return *scripts_;
 }
 
-std::unique_ptr<redis::ScriptRunner> Context::new_scripts() {
+redis::SessionOptions Context::session_options() const {
   redis::SessionOptions options;
   options.connect_timeout = config_.connect_timeout;
   options.command_timeout = config_.command_timeout;
-  return redis::make_runner(loop_, config_.target, options);
+  options.replicas = storage_.replicas;
+  options.replica_timeout = storage_.replica_timeout;
+  return options;
+}
+
+std::unique_ptr<redis::ScriptRunner> Context::new_scripts() {
+  return redis::make_runner(loop_, config_.target, session_options());
 }
 
 redis::Patience Context::patience(std::optional<Duration> limit) {

@@ -11,6 +11,7 @@
 #include "hold/start_state.h"
 #include "output/printer.h"
 #include "redis/script_runner.h"
+#include "redis/session.h"
 
 namespace dcoord::cli {
 
@@ -38,6 +39,16 @@ class Context {
   /// The servers, connected to when first used. Reads passwords: see hold::Supervisor for what must
   /// come before.
   redis::ScriptRunner& scripts();
+  /// What the servers have to offer before scripts() runs anything there; see
+  /// redis::SessionOptions. To be called before its first use.
+  struct Storage {
+    int replicas = 0;
+    Duration replica_timeout{};
+    bool refuse_eviction = false;
+  };
+  void require(const Storage& storage) { storage_ = storage; }
+  /// For further runners beside scripts(), which has had a look at the servers.
+  redis::SessionOptions session_options() const;
   /// A second, independent connection to the same servers, for waiting on a mailbox while holding.
   std::unique_ptr<redis::ScriptRunner> new_scripts();
   /// For a one-shot: give up connecting after --connect-timeout, and altogether after `limit` (or
@@ -51,6 +62,7 @@ class Context {
   std::optional<std::string> shell_command_;
   SystemClock clock_;
   Loop loop_{clock_};
+  Storage storage_;
   std::unique_ptr<output::Printer> printer_;
   std::unique_ptr<redis::ScriptRunner> scripts_;
 };

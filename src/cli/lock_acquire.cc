@@ -13,6 +13,7 @@
 #include "cli/held.h"
 #include "cli/hold.h"
 #include "cli/lock_verbs.h"
+#include "cli/storage_options.h"
 #include "hold/background.h"
 #include "hold/interrupts.h"
 #include "hold/supervisor.h"
@@ -27,6 +28,7 @@ using namespace primitives;
 
 struct AcquireOptions {
   LockOptions lock;
+  StorageOptions storage;
   Duration ttl = std::chrono::seconds(30);
   long long conflict_code = to_int(ExitCode::refused);
   std::optional<long long> bind_pid;
@@ -83,7 +85,7 @@ class Binding {
 
  private:
   Task<void> keep_until_ended(LockRequest request, LockGranted granted) {
-    redis::SessionOptions session_options;
+    redis::SessionOptions session_options = context_.session_options();
     session_options.connect_timeout = session_options.command_timeout = times_.attempt;
     const auto scripts = redis::make_runner(loop_, context_.config().target, session_options);
     const auto listener = redis::make_runner(loop_, context_.config().target, session_options);
@@ -169,6 +171,7 @@ Task<std::variant<LockAnswer, int>> ask_or_leave(Context& context, Lock& lock,
 
 int acquire(Context& context, const AcquireOptions& o) {
   check_ttl(o.ttl, "--ttl");
+  o.storage.apply(context, o.ttl);
   const long long pid = o.bind_pid.value_or(getppid());
   LockRequest request = o.lock.request(o.ttl, fmt::format("(process {})", pid));
   // The script holds, not this process, which ends at once.
@@ -212,6 +215,7 @@ Verb lock_acquire_verb() {
   verb.for_eval = true;
   verb.declare = [o](OptionSet& set) {
     o->lock.declare(set);
+    o->storage.declare(set);
     set.duration("-t,--ttl", o->ttl,
                  "length of the lease; renew it with `lock renew` or --bind-pid");
     set.integer("-E,--conflict-exit-code", "N", o->conflict_code, 1, 255,

@@ -11,6 +11,7 @@
 #include "cli/held.h"
 #include "cli/held_lease.h"
 #include "cli/lock_verbs.h"
+#include "cli/storage_options.h"
 #include "cli/take.h"
 #include "hold/supervisor.h"
 #include "primitives/lock.h"
@@ -24,6 +25,7 @@ using namespace std::chrono_literals;
 struct RunOptions {
   LockOptions lock;
   LeaseOptions lease;
+  StorageOptions storage;
   CommandOptions command;
   Duration min_hold{};
   long long conflict_code = to_int(ExitCode::refused);
@@ -214,6 +216,7 @@ class LockRun {
 void RunOptions::declare(OptionSet& set) {
   lock.declare(set);
   lease.declare(set);
+  storage.declare(set);
   set.duration("--min-hold", min_hold,
                "the lock stays taken at least so long, also when the command ends sooner (cron on "
                "hosts whose clocks differ)");
@@ -229,6 +232,7 @@ int run(Context& context, const RunOptions& o) {
   if (o.min_hold == kForever) throw usage_error("--min-hold must end some time");
   o.command.check();
   LockRequest request = o.lock.request(times.ttl, shown_command(context.command()));
+  o.storage.apply(context, times.ttl);
   context.prepare_to_hold(times.attempt);
   Finish finish;
   {

@@ -157,9 +157,29 @@ Lock::Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::stri
       changes_(kind_ == LockKind::elect ? keys_.elect_changes(name_) : "") {}
 
 Task<Answer> Lock::run(const redis::Script& script, std::vector<std::string> keys,
-                       std::vector<std::string> args, Patience patience) {
+                       std::vector<std::string> args, Patience patience, std::string_view confirm) {
   return run_script(scripts_, script, std::move(keys), std::move(args), patience,
-                    fmt::format("{} '{}'", noun(kind_), name_));
+                    fmt::format("{} '{}'", noun(kind_), name_), confirm);
+}
+
+/// A grant that may be lost with the master is none.
+Task<void> Lock::give_back(const LockRequest& request, redis::Replicated replicated,
+                           Patience patience) {
+  const std::string what =
+      fmt::format("{} '{}' was granted, but {}", noun(kind_), name_, shortfall(replicated));
+  std::string failure;
+  try {
+    co_await release(request.token, Duration::zero(), false, patience);
+  } catch (const Error& error) {
+    failure = error.what();
+  }
+  if (failure.empty()) {
+    throw Error(ExitCode::unavailable, "replicas", what + "; it was released again",
+                "--replicas says how many have to, --replica-timeout within which time");
+  }
+  throw Error(ExitCode::unknown, "unknown_outcome",
+              fmt::format("{}, and it could not be released again: {}", what, failure),
+              "it stays taken until its lease ends");
 }
 
 Task<void> Lock::deliver(const Reply& reply, size_t from, Patience patience) {
@@ -181,7 +201,7 @@ Task<LockAnswer> Lock::ask(LockRequest request, bool wait, std::string ticket, P
                                 name_,
                                 join(request.pool)};
   while (true) {
-    const Answer answer = co_await run(scripts::lock_acquire, keys, args, patience);
+    const Answer answer = co_await run(scripts::lock_acquire, keys, args, patience, "granted");
     const Reply& r = answer.reply;
     const std::string_view word = r.word();
     const size_t fixed = word == "granted"                   ? 8
@@ -190,6 +210,8 @@ Task<LockAnswer> Lock::ask(LockRequest request, bool wait, std::string ticket, P
                                                              : r.size();
     if (r.size() > fixed) co_await deliver(r, fixed, patience);
     if (word == "again") continue;
+    if (answer.replicated && !answer.replicated->enough())
+      co_await give_back(request, *answer.replicated, patience);
     co_return decode_acquire(r, answer.sent, loop_.now());
   }
 }
@@ -222,8 +244,10 @@ Task<std::variant<LockRenewed, LockLost>> Lock::renew(std::string token, Duratio
   std::vector<std::string> keys{hold_keys_[0]};
   std::vector<std::string> args{std::move(token), std::to_string(to_ms(ttl))};
   const Answer answer =
-      co_await run(scripts::lock_renew, std::move(keys), std::move(args), patience);
+      co_await run(scripts::lock_renew, std::move(keys), std::move(args), patience, "renewed");
   const Reply& r = answer.reply;
+  if (answer.replicated && !answer.replicated->enough())
+    throw Error(ExitCode::unavailable, "replicas", shortfall(*answer.replicated));
   if (r.word() == "renewed") {
     co_return LockRenewed{answer.sent + ms(r.at(1)), Millis(r.at(2).number())};
   }

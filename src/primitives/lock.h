@@ -130,7 +130,9 @@ struct LockView {
 };
 
 /// The lock over its scripts. Holds no state of its own; every call may throw what
-/// ScriptRunner::run throws.
+/// ScriptRunner::run throws. With a runner that wants replicas to have what was written, a grant
+/// that too few acknowledged is released again and thrown as Error (unavailable; unknown when
+/// the release was not confirmed), and such a renewal is thrown, too.
 class Lock {
  public:
   Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name,
@@ -178,7 +180,10 @@ class Lock {
 
  private:
   Task<redis::Answer> run(const redis::Script& script, std::vector<std::string> keys,
-                          std::vector<std::string> args, redis::Patience patience);
+                          std::vector<std::string> args, redis::Patience patience,
+                          std::string_view confirm = {});
+  Task<void> give_back(const LockRequest& request, redis::Replicated replicated,
+                       redis::Patience patience);
   Task<void> deliver(const redis::Reply& reply, size_t from, redis::Patience patience);
 
   Loop& loop_;

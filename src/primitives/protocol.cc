@@ -29,10 +29,17 @@ std::optional<Duration> look_delay(std::string_view message) {
 
 }  // namespace
 
+std::string shortfall(const redis::Replicated& replicated) {
+  std::string text = fmt::format("only {} of {} replicas acknowledged it", replicated.acknowledged,
+                                 replicated.wanted);
+  if (!replicated.why.empty()) text += ": " + replicated.why;
+  return text;
+}
+
 Task<Answer> run_script(redis::ScriptRunner& runner, const redis::Script& script,
                         std::vector<std::string> keys, std::vector<std::string> args,
-                        Patience patience, std::string what) {
-  redis::Call call{&script, std::move(keys), std::move(args)};
+                        Patience patience, std::string what, std::string_view confirm) {
+  redis::Call call{&script, std::move(keys), std::move(args), confirm};
   Answer answer = co_await runner.run(std::move(call), patience);
   if (answer.reply.is_error()) {
     const std::string& text = answer.reply.text();

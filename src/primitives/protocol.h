@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -15,10 +16,15 @@ namespace dcoord::primitives {
 // What all primitives do with their scripts; lua/README.md describes it.
 
 /// Runs a script about `what` ("lock 'deploy'"). Throws what ScriptRunner::run throws, and Error
-/// for a script's own error reply: data for another layout, else internal.
+/// for a script's own error reply: data for another layout, else internal. `confirm` as in
+/// redis::Call.
 Task<redis::Answer> run_script(redis::ScriptRunner& runner, const redis::Script& script,
                                std::vector<std::string> keys, std::vector<std::string> args,
-                               redis::Patience patience, std::string what);
+                               redis::Patience patience, std::string what,
+                               std::string_view confirm = {});
+
+/// "only 1 of 2 replicas acknowledged it"; of an answer with too few.
+std::string shortfall(const redis::Replicated& replicated);
 
 /// A reply that is none of the script's.
 Error unexpected_reply(const redis::Script& script, const redis::Reply& reply);

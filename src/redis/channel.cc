@@ -70,7 +70,8 @@ Task<Step> Channel::prepare(bool alone, TimePoint until) {
   // Without AUTH and SELECT there is nothing whose refusal would let a request run where it should
   // not: a replica refuses to write by itself.
   const bool binding = std::any_of(expected_.begin(), expected_.end(), [](const Expected& e) {
-    return e.greeting == Greeting::auth || e.greeting == Greeting::select;
+    return e.greeting == Greeting::auth || e.greeting == Greeting::select ||
+           e.greeting == Greeting::memory;
   });
   if (alone && binding) co_return co_await take_greetings(until);
   co_return Step();
@@ -135,6 +136,7 @@ void Channel::greet() {
     expect({Greeting::select}, {"SELECT", db});
   }
   if (sentinels_ != nullptr) expect({Greeting::role}, {"ROLE"});
+  if (options_.refuse_eviction) expect({Greeting::memory}, {"INFO", "memory"});
   if (!options_.client_name.empty())
     expect({Greeting::name}, {"CLIENT", "SETNAME", options_.client_name});
 }
@@ -253,15 +255,39 @@ Step Channel::on_reply(Batch& batch, const Expected& expected, Reply reply) {
 }
 
 Step Channel::on_greeting(Greeting greeting, const Reply& reply) {
-  if (!reply.is_error()) return greeting == Greeting::role ? on_role(reply) : Step();
+  if (!reply.is_error()) {
+    return greeting == Greeting::role     ? on_role(reply)
+           : greeting == Greeting::memory ? on_memory(reply)
+                                          : Step();
+  }
   const ErrorInfo info = classify(reply.text());
   if (info.word == "DENIED") return fail(refused(server_, info, "connecting", false));
   // Of the name only what is no answer to it counts.
   if (greeting == Greeting::name) return turns_away(info) ? later(info) : Step();
   if (info.verdict == Verdict::back_off || info.verdict == Verdict::reconnect) return later(info);
+  // Who may not ask goes on unasked.
+  if (greeting == Greeting::memory && info.verdict == Verdict::permission) return Step();
   if (greeting == Greeting::auth) return fail(refused_login(server_, info));
   if (greeting == Greeting::select) return fail(refused_database(server_, info));
-  return fail(refused(server_, info, greeting == Greeting::role ? "ROLE" : "ASKING", false));
+  const char* const name = greeting == Greeting::role     ? "ROLE"
+                           : greeting == Greeting::memory ? "INFO"
+                                                          : "ASKING";
+  return fail(refused(server_, info, name, false));
+}
+
+/// What is held must not be dropped.
+Step Channel::on_memory(const Reply& reply) {
+  const auto field = [&](std::string_view name) {
+    const std::string_view text = reply.text();
+    const size_t at = text.find(name);
+    if (at == std::string_view::npos) return std::string_view();
+    const std::string_view rest = text.substr(at + name.size());
+    return rest.substr(0, rest.find_first_of("\r\n"));
+  };
+  const std::string_view most = field("\nmaxmemory:");
+  const std::string_view policy = field("\nmaxmemory_policy:");
+  if (most.empty() || most == "0" || policy.empty() || policy == "noeviction") return Step();
+  return fail(evicts(server_, policy));
 }
 
 /// A sentinel may not know yet, or not any more.

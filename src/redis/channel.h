@@ -35,6 +35,7 @@ struct Batch {
   std::vector<Request> requests;
   size_t first =
       0;  ///< the first without an answer: this one and all behind it are still to be done
+  std::string_view confirm;  ///< see Call::confirm; of the only request
   bool writes = false;       ///< at least one of them changes something
   bool load = false;         ///< load the scripts that the server is not known to have, first
   bool sent = false;         ///< bytes of it were sent
@@ -94,7 +95,7 @@ class Channel {
   void abandon();
 
  private:
-  enum class Greeting { none, auth, select, role, asking, name };
+  enum class Greeting { none, auth, select, role, memory, asking, name };
   /// A reply that is to come: to a greeting, to SCRIPT LOAD, or (neither) to the batch's next
   /// request.
   struct Expected {
@@ -114,6 +115,7 @@ class Channel {
   Step on_reply(Batch& batch, const Expected& expected, Reply reply);
   Step on_greeting(Greeting greeting, const Reply& reply);
   Step on_role(const Reply& reply);
+  Step on_memory(const Reply& reply);
   Step on_load(const Script& script, const Reply& reply);
   Step on_error(Batch& batch, const Request& request, const ErrorInfo& info);
   Step on_failure(const Failure& failure);

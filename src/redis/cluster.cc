@@ -159,6 +159,7 @@ std::vector<Share> Cluster::split(Batch& batch) {
       share->node = node;
       share->part.writes = batch.writes;
       share->part.load = batch.load;
+      share->part.confirm = batch.confirm;
     }
     share->part.requests.push_back(std::move(request));
     share->places.push_back(i);
@@ -169,10 +170,7 @@ std::vector<Share> Cluster::split(Batch& batch) {
 Task<void> Cluster::carry_out_one(Share& share, TimePoint connect_until, TimePoint until) {
   Node& node = *share.node;
   last_ = &node;
-  share.step = co_await node.channel.prepare(share.part.writes, connect_until);
-  if (share.step.next == Step::Next::go_on)
-    share.step = co_await node.channel.exchange(share.part, options_.command_timeout, until);
-  node.channel.abandon();
+  share.step = co_await attempt_on(node.channel, share.part, connect_until, until);
   if (share.step.next == Step::Next::back_off) doubt(node, share.step);
 }
 

@@ -79,6 +79,7 @@ Task<Answer> RetryingRunner::run(Call call, Patience patience) {
   Batch batch;
   batch.requests.push_back(make_request(call));
   batch.writes = call.script->writes;
+  if (options_.replicas > 0) batch.confirm = call.confirm;
   co_await carry_out(batch, patience);
   co_return std::move(*batch.requests.front().answer);
 }
@@ -137,6 +138,52 @@ Task<void> RetryingRunner::carry_out(Batch& batch, Patience patience) {
     // The pauses shrink towards the end, so that the last attempt is not slept through.
     co_await loop_.sleep_until(add(now, std::min<Duration>(backoff.next(), (limit() - now) / 3)));
   }
+  // Whoever holds something must not lose it because another server is looked at now.
+  options_.refuse_eviction = false;
+}
+
+Task<Step> RetryingRunner::attempt_on(Channel& channel, Batch& batch, TimePoint connect_until,
+                                      TimePoint until) {
+  std::string wire;
+  if (!batch.confirm.empty()) wire = batch.requests.front().wire;
+  Step step = co_await channel.prepare(batch.writes, connect_until);
+  if (step.next == Step::Next::go_on)
+    step = co_await channel.exchange(batch, options_.command_timeout, until);
+  if (step.next == Step::Next::go_on && !batch.confirm.empty())
+    step = co_await confirm(channel, batch, std::move(wire), until);
+  channel.abandon();
+  co_return step;
+}
+
+/// Asks how many replicas have what the request wrote: over the same connection, for of another
+/// one's writes WAIT knows nothing, and says that all have them.
+Task<Step> RetryingRunner::confirm(Channel& channel, Batch& batch, std::string wire,
+                                   TimePoint until) {
+  Request& request = batch.requests.front();
+  if (request.answer->reply.word() != batch.confirm) co_return Step();
+  Batch wait;
+  Request& question = wait.requests.emplace_back();
+  question.name = "WAIT";
+  const std::string count = std::to_string(options_.replicas);
+  const std::string ms = std::to_string(to_ms(options_.replica_timeout));
+  append_command(question.wire, {"WAIT", count, ms});
+  const Duration within = options_.command_timeout == kForever
+                              ? kForever
+                              : options_.command_timeout + options_.replica_timeout;
+  Step step = co_await channel.exchange(wait, within, until);
+  if (step.next == Step::Next::go_on) {
+    request.answer->replicated = Replicated{question.answer->reply.number(), options_.replicas, {}};
+  } else if (step.next == Step::Next::fail) {
+    request.answer->replicated = Replicated{0, options_.replicas, step.error->what()};
+    step = Step();
+  } else {
+    // The connection is gone: the script is run again.
+    request.answer.reset();
+    request.wire = std::move(wire);
+    batch.first = 0;
+    batch.sent = batch.may_be_done = true;
+  }
+  co_return step;
 }
 
 Error RetryingRunner::give_up(const Batch& batch, const Step& step) const {

@@ -33,6 +33,8 @@ class RetryingRunner : public ScriptRunner {
   virtual Task<Step> attempt(Batch& batch, TimePoint connect_until, TimePoint until) = 0;
   /// Tries once to have a server wait for something: see block().
   virtual Task<Step> attempt_wait(Batch& batch, Blocking command, TimePoint until) = 0;
+  /// Such an attempt over one connection.
+  Task<Step> attempt_on(Channel& channel, Batch& batch, TimePoint connect_until, TimePoint until);
   virtual void ask_password() = 0;
   /// Closes every connection that still owes replies.
   virtual void abandon() = 0;
@@ -44,7 +46,7 @@ class RetryingRunner : public ScriptRunner {
   Task<Step> block(Channel& channel, Batch& batch, Blocking command, TimePoint until);
 
   Loop& loop_;
-  const SessionOptions options_;
+  SessionOptions options_;
 
  private:
   /// Marks the runner as in use, and whatever way the use ends leaves no reply behind to be taken
@@ -60,6 +62,7 @@ class RetryingRunner : public ScriptRunner {
     RetryingRunner& runner_;
   };
 
+  Task<Step> confirm(Channel& channel, Batch& batch, std::string wire, TimePoint until);
   Task<void> carry_out(Batch& batch, Patience patience);
   Task<std::optional<Reply>> wait(Blocking command, std::string key, TimePoint until);
   Error give_up(const Batch& batch, const Step& step) const;

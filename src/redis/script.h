@@ -19,6 +19,9 @@ struct Call {
   const Script* script = nullptr;
   std::vector<std::string> keys;
   std::vector<std::string> args;
+  /// A reply with this first word counts only when replicas have what was written: see
+  /// SessionOptions::replicas. "": never.
+  std::string_view confirm{};
 };
 
 }  // namespace dcoord::redis

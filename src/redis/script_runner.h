@@ -12,11 +12,20 @@
 
 namespace dcoord::redis {
 
+/// How many replicas have what a script wrote.
+struct Replicated {
+  int64_t acknowledged = 0;
+  int64_t wanted = 0;
+  std::string why;  ///< they could not be asked
+  bool enough() const { return acknowledged >= wanted; }
+};
+
 /// A script's reply. Whatever time it tells counts from `sent`, when the request that was answered
 /// was sent.
 struct Answer {
   Reply reply;
   TimePoint sent;
+  std::optional<Replicated> replicated{};  ///< of a reply that its Call wanted to be confirmed
 };
 
 /// How long to try; kNever: without a limit.

@@ -28,10 +28,7 @@ class Session final : public RetryingRunner {
   }
 
   Task<Step> attempt(Batch& batch, TimePoint connect_until, TimePoint until) override {
-    Step step = co_await channel_.prepare(batch.writes, connect_until);
-    if (step.next == Step::Next::go_on)
-      step = co_await channel_.exchange(batch, options_.command_timeout, until);
-    channel_.abandon();
+    Step step = co_await attempt_on(channel_, batch, connect_until, until);
     if (step.next == Step::Next::redirect) step.next = Step::Next::fail;
     co_return step;
   }

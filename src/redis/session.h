@@ -14,6 +14,10 @@ struct SessionOptions {
       std::chrono::seconds(5);  ///< one attempt to connect, name look-up and TLS included
   Duration command_timeout = std::chrono::seconds(5);  ///< one attempt to get an answer
   std::string client_name = "dcoord";                  ///< CLIENT SETNAME, best effort
+  int replicas = 0;  ///< how many have to acknowledge what a Call has `confirm` for
+  Duration replica_timeout = std::chrono::seconds(1);  ///< and within which time
+  bool refuse_eviction = false;  ///< throw Error (78) before anything is run on a server that may
+                                 ///< drop keys when its memory is full
 };
 
 /// Runs scripts on one server (given, or the master that sentinels name) over one connection that

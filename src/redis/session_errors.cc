@@ -117,6 +117,14 @@ Error refused(const Server& server, const ErrorInfo& info, std::string_view scri
                 : Error(ExitCode::internal, "internal", message);
 }
 
+Error evicts(const Server& server, std::string_view policy) {
+  return Error(ExitCode::config, "eviction",
+               fmt::format("Redis at {} may drop what is held when its memory is full: "
+                           "maxmemory-policy is {}",
+                           endpoint(server), policy),
+               "set maxmemory-policy noeviction there, or give --allow-eviction");
+}
+
 Error refused_login(const Server& server, const ErrorInfo& info) {
   const std::string who = server.user.empty() ? "" : fmt::format(" as user '{}'", server.user);
   return Error(

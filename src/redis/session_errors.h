@@ -29,6 +29,9 @@ Error not_now(const Server& server, const ErrorInfo& info);
 /// command.
 Error refused(const Server& server, const ErrorInfo& info, std::string_view script, bool writes);
 
+/// The server drops keys when its memory is full (78).
+Error evicts(const Server& server, std::string_view policy);
+
 /// AUTH or SELECT did not answer OK.
 Error refused_login(const Server& server, const ErrorInfo& info);
 Error refused_database(const Server& server, const ErrorInfo& info);
