@@ -56,7 +56,7 @@ replicated() { redis-cli -s "$REPLICA_DIR/s" info replication 2>/dev/null | grep
 
 @test "a renewal that no replica has does not lengthen the lease" {
   start_with_replica
-  run_split dcoord lock run x -t 3 --replicas 1 -- sh -c "kill -STOP $REPLICA_PID; sleep 1000"
+  run_split dcoord lock run x -t 9 --replicas 1 --replica-timeout 1500ms -- sh -c "kill -STOP $REPLICA_PID; sleep 1000"
   expect_code 79
   expect_err_has "it could not be renewed in time: only 0 of 1 replicas acknowledged it"
 }
