@@ -232,7 +232,7 @@ TEST_CASE("a lease that ended gives the item to the next, in front, and its rece
 TEST_CASE("extend raises a live lease and brings back none that ended") {
   QueueWorld w(any_server());
   w.push({"a", "b"});
-  const auto a = w.take(1ms), b = w.take(10s);
+  const auto b = w.take(10s), a = w.take(1ms);
   REQUIRE(a);
   REQUIRE(b);
   REQUIRE(w.wait_overdue(1));
