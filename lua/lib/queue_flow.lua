@@ -102,6 +102,11 @@ local function deliver(token, items, lease, flags)
     fields[2 * i - 1], fields[2 * i] = receipt, pack_body(item, flags, #items)
     scores[2 * i - 1], scores[2 * i] = now + lease, receipt
   end
+  if #items > 32 then
+    -- A small hash is searched from its start, for each field of many; one long value makes it a large one for good.
+    fields[#fields + 1] = '-'
+    fields[#fields + 1] = string.rep(' ', 65)
+  end
   redis.call('HSET', bodies, unpack(fields))
   redis.call('ZADD', timers, unpack(scores))
   s[FLIGHT] = s[FLIGHT] + #items

@@ -1,5 +1,6 @@
 #include "cli/argv.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace dcoord::cli {
@@ -43,7 +44,11 @@ std::optional<Piece> Scanner::next() {
   if (next_ == words_.size()) return std::nullopt;
   const auto word = words_[next_++];
   if (word.size() > 2 && word.starts_with("--")) return long_option(word);
-  const bool number = word.size() > 1 && word[1] >= '0' && word[1] <= '9';
+  // `-5` is a number, unless there is an option of that name.
+  const bool number = word.size() > 1 && word[1] >= '0' && word[1] <= '9' &&
+                      std::none_of(sets_.begin(), sets_.end(), [&](const OptionSet* set) {
+                        return find_short(*set, word[1]) != nullptr;
+                      });
   if (word.size() > 1 && word[0] == '-' && !number) {
     cluster_ = word.substr(1);
     return short_option();

@@ -16,6 +16,19 @@ bool is_plain(char c) {
          std::string_view("-_./:").find(c) != std::string_view::npos;
 }
 
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+std::string_view environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string_view() : value;
+}
+
+}  // namespace
+
 std::string percent_encode(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -25,12 +38,6 @@ std::string percent_encode(std::string_view text) {
       out += fmt::format("%{:02x}", static_cast<unsigned char>(c));
   }
   return out;
-}
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 std::string percent_decode(std::string_view text) {
@@ -47,13 +54,6 @@ std::string percent_decode(std::string_view text) {
   }
   return out;
 }
-
-std::string_view environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string_view() : value;
-}
-
-}  // namespace
 
 HeldLocks HeldLocks::from_environment() { return parse(environment("DCOORD_HELD")); }
 

@@ -24,6 +24,10 @@ class HeldLocks {
   std::vector<std::pair<std::string, std::string>> locks_;
 };
 
+/// A name as one word without spaces, and back.
+std::string percent_encode(std::string_view text);
+std::string percent_decode(std::string_view text);
+
 /// DCOORD_OWNER if a dcoord around this process made one, else a new one.
 std::string owner_id();
 

@@ -10,6 +10,7 @@ const std::vector<NounEntry>& nouns() {
       {"barrier", "COORDINATE", "wait until N parties have arrived", barrier_noun},
       {"state", "COORDINATE", "values that a fleet shares: versions, conditions, watching",
        state_noun},
+      {"queue", "WORK", "push items, and work on them", queue_noun},
       {"locks", "OBSERVE", "all locks: who holds and who waits", locks_noun},
       {"local", "SETUP", "the private server of local: URLs", local_noun},
       {"config", "SETUP", "show the configuration and where it comes from", config_noun},

@@ -9,6 +9,7 @@ Noun locks_noun();
 Noun elect_noun();
 Noun barrier_noun();
 Noun state_noun();
+Noun queue_noun();
 Noun local_noun();
 Noun config_noun();
 Noun help_noun();

@@ -184,4 +184,14 @@ Option& OptionSet::positional(std::string_view name, std::string_view kind, std:
   return option;
 }
 
+Option& OptionSet::positionals(std::string_view name, std::vector<std::string>& target,
+                               std::string help) {
+  Option& option = add("", "", std::move(help));
+  option.long_name = name;
+  option.positional = option.repeatable = true;
+  option.from_environment = false;
+  option.set = [&target](std::string_view value, const Origin&) { target.emplace_back(value); };
+  return option;
+}
+
 }  // namespace dcoord::cli

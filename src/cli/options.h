@@ -83,6 +83,9 @@ class OptionSet {
   Option& positional(std::string_view name, std::string_view kind, std::string& target,
                      std::string help, bool required = true);
 
+  /// All further positional arguments, as they come; declared last.
+  Option& positionals(std::string_view name, std::vector<std::string>& target, std::string help);
+
   std::vector<Option>& all() { return options_; }
   const std::vector<Option>& all() const { return options_; }
 

@@ -61,6 +61,7 @@ std::vector<std::pair<CLI::Option*, Option*>> register_options(CLI::App& app, co
                                    CLI::callback_t([](const CLI::results_t&) { return true; }));
       added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
       if (option.value_name.empty() && !option.positional) added->expected(0);
+      if (option.positional && option.repeatable) added->allow_extra_args();
       registered.emplace_back(added, &option);
     }
   }

@@ -81,6 +81,8 @@ std::string typed(const Line& line, size_t end) {
 [[noreturn]] void explain(const Line& line) {
   auto positionals = std::count_if(line.options.all().begin(), line.options.all().end(),
                                    [](const Option& option) { return option.positional; });
+  const bool any = std::any_of(line.options.all().begin(), line.options.all().end(),
+                               [](const Option& o) { return o.positional && o.repeatable; });
   bool after_shell = false;  // -c STRING came already, so that no `--` is missing
   Scanner scanner(line.invocation.rest, {&line.globals, &line.options});
   while (const auto piece = scanner.next()) {
@@ -88,7 +90,7 @@ std::string typed(const Line& line, size_t end) {
       case Piece::Kind::unknown:
         unknown_option(line, *piece);
       case Piece::Kind::positional:
-        if (positionals-- == 0) extra_argument(line, *piece, after_shell);
+        if (positionals-- <= 0 && !any) extra_argument(line, *piece, after_shell);
         break;
       case Piece::Kind::option:
         after_shell = after_shell || piece->option->short_name == 'c';
