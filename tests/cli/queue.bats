@@ -11,6 +11,12 @@ teardown() {
   stop_server
 }
 
+# background COMMAND...: sets JOB.
+background() {
+  "$@" <&0 3>&- &
+  JOB=$!
+  BACKGROUND+=("$JOB")
+}
 field() { dcoord queue show "$1" --json | grep -o "\"$2\":[0-9]*" | head -n 1 | cut -d: -f2; }
 has() { [[ $(field "$1" "$2") == "$3" ]]; }
 
@@ -28,7 +34,7 @@ has() { [[ $(field "$1" "$2") == "$3" ]]; }
   run_split dcoord queue pop q
   expect_code 1
   expect_out ""
-  has q done 4
+  has q 'done' 4
 }
 
 @test "push: a line each of input, the last one without an end too; empty lines are items" {
@@ -52,19 +58,18 @@ has() { [[ $(field "$1" "$2") == "$3" ]]; }
   dcoord queue push q --file "$BATS_TEST_TMPDIR/lines"
   has q ready 100000
   dcoord queue pop q --count 100000 | cmp - "$BATS_TEST_TMPDIR/lines"
-  has q done 100000
+  has q 'done' 100000
 }
 
 @test "push: what a slow producer has is there before it ends" {
   mkfifo "$BATS_TEST_TMPDIR/pipe"
-  dcoord queue push q <"$BATS_TEST_TMPDIR/pipe" 3>&- &
-  BACKGROUND+=($!)
+  background "$DCOORD" queue push q <"$BATS_TEST_TMPDIR/pipe"
   exec 7>"$BATS_TEST_TMPDIR/pipe"
   echo first >&7
   wait_until 20 has q ready 1
   echo second >&7
   exec 7>&-
-  wait "${BACKGROUND[0]}"
+  wait "$JOB"
   has q ready 2
 }
 
@@ -93,12 +98,10 @@ has() { [[ $(field "$1" "$2") == "$3" ]]; }
   expect_code 75
   expect_err_has "4 items were pushed"
   expect_err_has "--resume-from 4"
-  dcoord queue push q --max-length 4 -w 20 --request-id batch --resume-from 4 --file "$BATS_TEST_TMPDIR/lines" 3>&- &
-  BACKGROUND+=($!)
+  background "$DCOORD" queue push q --max-length 4 -w 20 --request-id batch --resume-from 4 --file "$BATS_TEST_TMPDIR/lines"
   : >"$BATS_TEST_TMPDIR/got"
-  local n
-  for n in $(seq 10); do dcoord queue pop q -w 20 >>"$BATS_TEST_TMPDIR/got"; done
-  wait "${BACKGROUND[0]}"
+  for _ in $(seq 10); do dcoord queue pop q -w 20 >>"$BATS_TEST_TMPDIR/got"; done
+  wait "$JOB"
   cmp "$BATS_TEST_TMPDIR/got" "$BATS_TEST_TMPDIR/lines"
 }
 
@@ -113,15 +116,14 @@ has() { [[ $(field "$1" "$2") == "$3" ]]; }
   stop_server
   start_server 'appendonly yes' 'appendfsync always'
   mkfifo "$BATS_TEST_TMPDIR/pipe"
-  dcoord queue push q --command-timeout 30s <"$BATS_TEST_TMPDIR/pipe" 3>&- &
-  BACKGROUND+=($!)
+  background "$DCOORD" queue push q --command-timeout 30s <"$BATS_TEST_TMPDIR/pipe"
   exec 7>"$BATS_TEST_TMPDIR/pipe"
   seq 1 1000 >&7
   wait_until 20 has q ready 1000
-  restart_server
+  restart_server 7>&-  # or it would keep the pipe open
   seq 1001 2000 >&7
   exec 7>&-
-  wait "${BACKGROUND[0]}"
+  wait "$JOB"
   seq 2000 | cmp - <(dcoord queue pop q --count 2000)
 }
 
@@ -163,24 +165,20 @@ has() { [[ $(field "$1" "$2") == "$3" ]]; }
 @test "pop -w: waits, is woken by a push, and runs out with 124" {
   run_split dcoord queue pop q -w 0.2
   expect_code 124
-  dcoord queue pop q -w 60 >"$BATS_TEST_TMPDIR/got" 3>&- &
-  BACKGROUND+=($!)
-  dcoord queue push q other && [[ $(dcoord queue pop q -w 20 || true) != nothing ]]
+  background "$DCOORD" queue pop q -w 60 >"$BATS_TEST_TMPDIR/got"
+  wait_until 20 has q waiting 1
   dcoord queue push q x
-  wait "${BACKGROUND[0]}"
-  [[ -s $BATS_TEST_TMPDIR/got ]]
+  wait "$JOB"
+  [[ $(<"$BATS_TEST_TMPDIR/got") == x ]]
 }
 
 @test "pop -w: a signal ends it, and its place is given up" {
   dcoord queue push q x
   dcoord queue pop q
-  dcoord queue pop q -w 60 3>&- &
-  BACKGROUND+=($!)
+  background "$DCOORD" queue pop q -w 60
   wait_until 20 has q waiting 1
-  kill -TERM "${BACKGROUND[0]}"
-  code=0
-  wait "${BACKGROUND[0]}" || code=$?
-  expect_code 143
+  kill -TERM "$JOB"
+  ! wait "$JOB" || false
   has q waiting 0
 }
 
@@ -208,7 +206,7 @@ has() { [[ $(field "$1" "$2") == "$3" ]]; }
   dcoord queue ack "$receipt" --request-id one
   run_split dcoord queue ack nonsense
   expect_code 64
-  has 'a queue' done 1
+  has 'a queue' 'done' 1
 }
 
 @test "pop --json: id, attempt, payload, and base64 of what is not UTF-8" {
