@@ -13,7 +13,7 @@ teardown() {
 
 # background COMMAND...: sets JOB.
 background() {
-  "$@" <&0 3>&- &
+  "$@" 3>&- &
   JOB=$!
   BACKGROUND+=("$JOB")
 }
@@ -63,7 +63,7 @@ has() { [[ $(field "$1" "$2") == "$3" ]]; }
 
 @test "push: what a slow producer has is there before it ends" {
   mkfifo "$BATS_TEST_TMPDIR/pipe"
-  background "$DCOORD" queue push q <"$BATS_TEST_TMPDIR/pipe"
+  background sh -c 'exec "$0" queue push q <"$1"' "$DCOORD" "$BATS_TEST_TMPDIR/pipe"
   exec 7>"$BATS_TEST_TMPDIR/pipe"
   echo first >&7
   wait_until 20 has q ready 1
@@ -116,7 +116,7 @@ has() { [[ $(field "$1" "$2") == "$3" ]]; }
   stop_server
   start_server 'appendonly yes' 'appendfsync always'
   mkfifo "$BATS_TEST_TMPDIR/pipe"
-  background "$DCOORD" queue push q --command-timeout 30s <"$BATS_TEST_TMPDIR/pipe"
+  background sh -c 'exec "$0" queue push q --command-timeout 30s <"$1"' "$DCOORD" "$BATS_TEST_TMPDIR/pipe"
   exec 7>"$BATS_TEST_TMPDIR/pipe"
   seq 1 1000 >&7
   wait_until 20 has q ready 1000
