@@ -13,5 +13,6 @@ local function write_changes(expires)
     redis.call('XADD', changes, 'MAXLEN', 1000, '*', 'what', one[1], 'term', string.format('%.0f', one[2]), 'fence',
       string.format('%.0f', one[3].fence), 'at', string.format('%.0f', now), 'who', one[3].who)
   end
-  if #noted > 0 then redis.call('PEXPIREAT', changes, string.format('%.0f', expires)) end
+  -- A renewal raises the lock's expiry alone; whoever watches a leader of a month asks for the rest.
+  if #noted > 0 then redis.call('PEXPIREAT', changes, string.format('%.0f', math.max(expires, now + 30 * DAY))) end
 end

@@ -37,7 +37,7 @@ if not has(own.flags, REVOKED) then
   own.flags = own.flags + REVOKED
   redis.call('HDEL', lock, '')  -- freeing first: let through when memory is out
   redis.call('HSET', lock, 'h' .. token, pack_holder(own))
-  note('revoked', own)
+  if not has(own.flags, OFFERED) then note('revoked', own) end
 end
 local _, _, expires = struct.unpack('<Bdd', raw)
 write_changes(expires)

@@ -31,7 +31,8 @@ Verb show_verb() {
     Lock election(context.loop(), context.scripts(), keys, *name, LockKind::elect);
     const output::Election shown{context.loop().run(election.show(1000, context.patience()))};
     context.printer().print(shown);
-    return to_int(shown.view.state == LockView::State::held ? ExitCode::ok : ExitCode::no);
+    const bool led = shown.leader() != nullptr && shown.view.state == LockView::State::held;
+    return to_int(led ? ExitCode::ok : ExitCode::no);
   };
   return verb;
 }
@@ -53,8 +54,9 @@ int resign(Context& context, const ResignOptions& o) {
   check_name(o.name, "election name");
   const Keys keys(context.config().key_namespace);
   Lock election(context.loop(), context.scripts(), keys, o.name, LockKind::elect);
-  const LockView view = context.loop().run(election.show(1000, context.patience()));
-  if (view.state != LockView::State::held) {
+  const output::Election shown{context.loop().run(election.show(1000, context.patience()))};
+  const LockView& view = shown.view;
+  if (view.state != LockView::State::held || shown.leader() == nullptr) {
     throw Error(ExitCode::no, "no_leader", fmt::format("nobody leads election '{}'", o.name));
   }
   std::string successor;

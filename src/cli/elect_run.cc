@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include "cli/held.h"
 #include "cli/held_lease.h"
 #include "cli/notifier.h"
+#include "cli/storage_options.h"
 #include "cli/take.h"
 #include "primitives/lock.h"
 
@@ -27,6 +29,7 @@ struct ElectOptions {
   std::string name;
   LeaseOptions lease;
   CommandOptions command;
+  StorageOptions storage;
   std::string candidate;
   std::string proposal;
   std::string restart = "never";
@@ -68,11 +71,21 @@ class ElectRun {
 
   Task<Finish> run() {
     for (bool again = false;; again = true) {
-      Task<std::optional<Finish>> term = campaign_and_lead(again);
-      const std::optional<Finish> finish = co_await term;
+      std::optional<Finish> finish;
+      std::optional<Error> unavailable;
+      try {
+        Task<std::optional<Finish>> term = campaign_and_lead(again);
+        finish = co_await term;
+      } catch (const Error& error) {
+        unavailable.emplace(error);
+      }
+      if (unavailable) {
+        // What is about the command has been told.
+        if (!led_ && unavailable->code() != ExitCode::refused)
+          o_.command.tell_status("error", to_int(unavailable->code()));
+        throw *unavailable;
+      }
       if (finish) co_return *finish;
-      // Asked to end while the command was being stopped for the lost lease.
-      if (const int signal = supervisor_.asked_to_end()) co_return Finish{0, signal};
     }
   }
 
@@ -83,6 +96,7 @@ class ElectRun {
   /// One campaign and what follows; nothing: leadership was lost, and it is to campaign again.
   Task<std::optional<Finish>> campaign_and_lead(bool again) {
     const std::string token = request_token("");
+    led_ = false;
     notifier_.tell("STATUS=joining " + what());
     Task<LockAnswer> taking = campaign(token, again);
     Task<int> interrupted = supervisor_.interrupted();
@@ -148,6 +162,7 @@ class ElectRun {
     log::note(1, fmt::format("leading {}, term {}, fence {}", what(), granted.term, granted.fence));
     HeldLease lease(context_, supervisor_, lease_of(token, granted));
     leading_ = &lease;
+    led_ = true;
     joined(fmt::format("leading {}, term {}", what(), granted.term));
     const Environment env = environment(token, granted);
     hold::Outcome outcome;
@@ -161,10 +176,11 @@ class ElectRun {
       outcome.ending = hold::Ending::not_started;
     }
     leading_ = nullptr;
+    heard_at_ = loop().now();
     lease.stop();
     const bool lost = outcome.ending == hold::Ending::lost;
-    if (!lost) notifier_.tell("STOPPING=1\nSTATUS=resigning from " + what());
-    if (outcome.tree_ended) {
+    if (!lost) notifier_.tell("STATUS=resigning from " + what());
+    if (lease.trees_ended()) {
       const bool may_rest =
           outcome.ending == hold::Ending::by_itself && !signal && supervisor_.asked_to_end() == 0;
       Task<void> resigning = resign(token, may_rest ? o_.min_tenure : Duration::zero(), lost);
@@ -179,7 +195,11 @@ class ElectRun {
       notifier_.tell("STATUS=lost " + what());
       Task<void> after = o_.command.run_on_lost(context_, env, *lease.loss());
       co_await after;
-      if (!o_.once && outcome.tree_ended) {
+      if (const int asked = supervisor_.asked_to_end(); asked != 0 && lease.trees_ended()) {
+        o_.command.tell_status("interrupted", 128 + asked);
+        co_return Finish{0, asked};
+      }
+      if (!o_.once && lease.trees_ended()) {
         log::warning(
             fmt::format("lost {} (term {}): {}; the command was stopped, campaigning again", what(),
                         granted.term, lease.loss()->text));
@@ -198,6 +218,8 @@ class ElectRun {
     if (!o_.on_acquired.empty()) {
       Task<void> hook = on_acquired(lease, env);
       co_await hook;
+      if (const int asked = supervisor_.asked_to_end(); asked != 0 && !lease.loss())
+        co_return asked;
     }
     RestartPause pause;
     while (true) {
@@ -205,6 +227,9 @@ class ElectRun {
       hold::Command command = o_.command.command(context_);
       command.env = env;
       hold::Options options = o_.command.hold_options(times_, o_.lease.kill_after);
+      // What one run left behind would not be watched over during the next.
+      if (o_.restart != "never" && options.tree == hold::Tree::leave)
+        options.tree = hold::Tree::kill;
       Task<hold::Outcome> running = lease.run(std::move(command), options);
       outcome = co_await running;
       if (!restarts(outcome)) co_return std::nullopt;
@@ -217,8 +242,7 @@ class ElectRun {
       const std::variant<bool, int> next = co_await both;
       if (const int* signal = std::get_if<int>(&next)) co_return *signal;
       if (std::get<bool>(next)) {
-        outcome = hold::Outcome();
-        outcome.ending = hold::Ending::lost;
+        outcome = lease.lost_outcome();
         co_return std::nullopt;
       }
     }
@@ -226,6 +250,7 @@ class ElectRun {
 
   bool restarts(const hold::Outcome& outcome) const {
     if (outcome.ending != hold::Ending::by_itself || supervisor_.asked_to_end() != 0) return false;
+    if ((outcome.status & 0x7f) == SIGHUP) return false;  // the terminal it ran in is gone
     return o_.restart == "always" || (o_.restart == "on-failure" && outcome.status != 0);
   }
 
@@ -241,11 +266,13 @@ class ElectRun {
     hook.env = env;
     hold::Options options = o_.command.hold_options(times_, o_.lease.kill_after);
     options.max_time = 10s;
+    options.tree = hold::Tree::kill;
     Task<hold::Outcome> running = lease.run(std::move(hook), options);
     const hold::Outcome outcome = co_await running;
     const bool ended = outcome.ending == hold::Ending::by_itself;
     if (ended && outcome.status == 0) co_return;
-    if (outcome.ending == hold::Ending::lost) co_return;  // the command hears of it
+    const bool told = outcome.ending == hold::Ending::lost || supervisor_.asked_to_end() != 0;
+    if (told) co_return;  // there will be no command, or an end that says why
     log::warning(ended ? "the --on-acquired command failed"
                        : "the --on-acquired command took over 10s");
   }
@@ -271,7 +298,7 @@ class ElectRun {
   }
 
   Task<void> leave_line(std::string token) {
-    notifier_.tell("STOPPING=1\nSTATUS=leaving " + what());
+    notifier_.tell("STATUS=leaving " + what());
     Task<std::string> leaving = leave(context_, election_, std::move(token), false,
                                       std::min<Duration>(2s, context_.config().command_timeout));
     const std::string failure = co_await leaving;
@@ -313,6 +340,7 @@ class ElectRun {
   Lock election_;
   const HeldLease* leading_ = nullptr;
   TimePoint heard_at_{};
+  bool led_ = false;  // in the campaign under way
 };
 
 void ElectOptions::declare(OptionSet& set) {
@@ -321,24 +349,28 @@ void ElectOptions::declare(OptionSet& set) {
   set.text("--candidate", "ID", candidate, "name of this candidate; HOST:PID");
   set.text("--proposal", "TEXT", proposal, "shown to those that observe the election, 200 bytes");
   set.choice("--restart", "WHEN", restart, {"never", "on-failure", "always"},
-             "run a command that ends while it leads again, after a pause that grows; never: "
-             "resign and leave with its code");
+             "run a command that ends while it leads again, after a pause that grows, what it left "
+             "in the background killed; never: resign and leave with its code");
   set.text("--on-acquired", "CMD", on_acquired,
            "shell command to run, for at most 10s, before the command of each term");
   set.duration("--min-tenure", min_tenure,
                "nobody else leads sooner after the election, also when the command ends by itself");
   set.duration("-w,--wait", wait, "campaign at most so long, then exit 75; without it, for ever");
   lease.declare(set);
+  storage.declare(set);
   command.declare(set);
 }
 
 void ElectOptions::check() const {
   check_name(name, "election name");
   if (!candidate.empty()) check_name(candidate, "--candidate");
-  if (proposal.size() > 200) {
-    throw usage_error(
-        fmt::format("--proposal has {} bytes, 200 at most are allowed", proposal.size()));
-  }
+  // What is shown of a holder is cut there.
+  const auto check_length = [](const char* flag, const std::string& text) {
+    if (text.size() <= 200) return;
+    throw usage_error(fmt::format("{} has {} bytes, 200 at most are allowed", flag, text.size()));
+  };
+  check_length("--candidate", candidate);
+  check_length("--proposal", proposal);
   if (min_tenure == kForever) throw usage_error("--min-tenure must end some time");
   command.check();
 }
@@ -350,6 +382,7 @@ int run(Context& context, const ElectOptions& o) {
   who.label = o.candidate.empty() ? fmt::format("{}:{}", who.host, who.pid) : o.candidate;
   who.proposal = o.proposal;
   context.prepare_to_hold(times.attempt);
+  o.storage.apply(context, times.ttl);
   Notifier notifier(context.loop());
   Finish finish;
   {

@@ -32,7 +32,7 @@ class Watch {
         changes_(context.scripts(), keys_, o.name) {}
 
   Task<int> run() {
-    const TimePoint until = add(loop().now(), o_.wait.value_or(kForever));
+    const TimePoint until = until_ = add(loop().now(), o_.wait.value_or(kForever));
     Task<void> starting = start();
     co_await starting;
     while (!enough()) {
@@ -42,7 +42,11 @@ class Watch {
       }
       co_await changes_.wait(last_id_, std::min(until, add(loop().now(), kLook)));
       Task<void> reading = read_on();
-      co_await reading;
+      try {
+        co_await reading;
+      } catch (const Error& error) {
+        if (loop().now() < until || error.code() != ExitCode::unavailable) throw;
+      }
     }
     co_return to_int(ExitCode::ok);
   }
@@ -53,27 +57,45 @@ class Watch {
 
   Loop& loop() { return context_.loop(); }
   bool enough() const { return o_.count && printed_ >= *o_.count; }
-  /// Once it runs, a lost connection is tried again for ever.
-  static redis::Patience endless() { return {kNever, kNever}; }
+  /// Once it runs, a lost connection is tried again for as long as it may wait.
+  redis::Patience patience() const { return {until_, until_}; }
 
   /// From the current leader on.
   Task<void> start() {
     const LockView view = co_await election_.show(0, context_.patience());
     const std::vector<ElectionChange> recorded = co_await changes_.after("", context_.patience());
-    size_t from = recorded.size();
-    for (size_t i = recorded.size(); i-- > 0;) {
-      if (recorded[i].what != ElectionChange::What::elected) continue;
-      const bool leads = view.state == LockView::State::held && !view.holders.empty() &&
-                         recorded[i].fence >= view.holders[0].fence;
-      if (leads) from = i;
-      break;
-    }
     if (!recorded.empty()) last_id_ = recorded.back().id;
-    for (size_t i = from; i < recorded.size() && !enough(); ++i) print(recorded[i]);
+    const size_t from = current_term(recorded);
+    const LockParty* const holder = view.holders.empty() ? nullptr : &view.holders[0];
+    const bool stale = view.state == LockView::State::stale;
+    if (from < recorded.size()) {
+      // The record is newer than the view: only that very lease can be known to have ended.
+      if (stale && holder != nullptr && holder->fence == recorded[from].fence) co_return;
+      for (size_t i = from; i < recorded.size() && !enough(); ++i) print(recorded[i]);
+    } else if (recorded.empty() && holder != nullptr && !stale && !holder->offered &&
+               !holder->resting) {
+      // It leads for longer than changes are kept.
+      ElectionChange change;
+      change.term = view.term;
+      change.fence = holder->fence;
+      change.at = holder->since;
+      change.who = holder->who;
+      print(change);
+    }
+  }
+
+  /// Where the term begins that has not ended, or the end.
+  static size_t current_term(const std::vector<ElectionChange>& recorded) {
+    using What = ElectionChange::What;
+    for (size_t i = recorded.size(); i-- > 0;) {
+      if (recorded[i].what == What::resigned || recorded[i].what == What::lost) break;
+      if (recorded[i].what == What::elected) return i;
+    }
+    return recorded.size();
   }
 
   Task<void> read_on() {
-    const std::vector<ElectionChange> fresh = co_await changes_.after(last_id_, endless());
+    const std::vector<ElectionChange> fresh = co_await changes_.after(last_id_, patience());
     for (const auto& change : fresh) {
       last_id_ = change.id;
       const bool told = change.what == ElectionChange::What::lost && change.fence == told_lost_;
@@ -81,7 +103,7 @@ class Watch {
     }
     if (!fresh.empty() || enough() || leader_fence_ == 0) co_return;
     // Without candidates nobody records that the leader's lease has ended.
-    const LockView view = co_await election_.show(0, endless());
+    const LockView view = co_await election_.show(0, patience());
     if (view.state != LockView::State::stale || view.holders.empty()) co_return;
     const LockParty& last = view.holders[0];
     if (last.fence != leader_fence_) co_return;
@@ -108,6 +130,7 @@ class Watch {
   Keys keys_;
   Lock election_;
   ElectionChanges changes_;
+  TimePoint until_ = kNever;
   std::string last_id_;
   long long leader_fence_ = 0;  // of the leader that was printed last and is not known to be gone
   long long told_lost_ = 0;

@@ -15,16 +15,22 @@ HeldLease::HeldLease(Context& context, hold::Supervisor& supervisor, Lease lease
 
 Task<hold::Outcome> HeldLease::run(hold::Command command, hold::Options options) {
   hold::Outcome outcome;
-  if (loss_) {
-    outcome.ending = hold::Ending::lost;
-    co_return outcome;
-  }
+  if (loss_) co_return lost_outcome();
   Task<hold::Outcome> running =
       supervisor_.run(std::move(command), std::move(options), lease_.valid_end);
   outcome = co_await running;
+  if (!outcome.tree_ended) survivors_ = outcome.survivors;
   // The guard may have ended it before a renewal had failed for good.
   if (outcome.ending == hold::Ending::lost && !loss_) loss_ = loss_of_time();
   co_return outcome;
+}
+
+hold::Outcome HeldLease::lost_outcome() const {
+  hold::Outcome outcome;
+  outcome.ending = hold::Ending::lost;
+  outcome.tree_ended = !survivors_;
+  outcome.survivors = survivors_.value_or("");
+  return outcome;
 }
 
 Task<bool> HeldLease::lost_before(TimePoint until) {
@@ -51,12 +57,15 @@ LossReason HeldLease::loss_of_time() const {
 LeaseKeeper::Hooks HeldLease::hooks() {
   LeaseKeeper::Hooks hooks;
   hooks.renew = lease_.renew;
-  hooks.revoked = [this](TimePoint until) { return heard_revoked(until); };
+  if (!lease_.mailbox.empty())
+    hooks.revoked = [this](TimePoint until) { return heard_revoked(until); };
   hooks.extended = [this](TimePoint valid_end) {
     if (loss_) return false;
     lease_.valid_end = valid_end;
     if (lease_.renewed) lease_.renewed(valid_end);
-    return !supervisor_.running() || supervisor_.extend(valid_end);
+    // What ends a command for another reason, its time being up, ends not the lease.
+    if (supervisor_.running()) supervisor_.extend(valid_end);
+    return true;
   };
   hooks.lost = [this](const LossReason& reason) {
     if (!loss_) loss_ = reason;

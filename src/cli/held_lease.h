@@ -21,7 +21,7 @@ class HeldLease {
   struct Lease {
     /// Renews once, trying until the given moment.
     std::function<Task<LeaseKeeper::RenewResult>(TimePoint until)> renew;
-    std::string mailbox;
+    std::string mailbox;  ///< ""; nobody can take it away
     LeaseTimes times;
     TimePoint valid_end;
     /// Hears each new end; may be null.
@@ -38,6 +38,12 @@ class HeldLease {
   /// command runs.
   Task<bool> lost_before(TimePoint until);
 
+  /// Of a lease that was lost while no command ran.
+  hold::Outcome lost_outcome() const;
+  /// False when some process of one of the commands could not be ended: then the lease must not be
+  /// released.
+  bool trees_ended() const { return !survivors_; }
+
   const std::optional<LossReason>& loss() const { return loss_; }
   TimePoint valid_end() const { return lease_.valid_end; }
   /// No more renewals.
@@ -52,6 +58,7 @@ class HeldLease {
   hold::Supervisor& supervisor_;
   Lease lease_;
   std::optional<LossReason> loss_;
+  std::optional<std::string> survivors_;
   Event lost_;
   std::unique_ptr<redis::ScriptRunner> listener_;
   LeaseKeeper keeper_;  // last: its tasks use all of the above

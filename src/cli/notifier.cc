@@ -37,6 +37,8 @@ Notifier::Notifier(Loop& loop) : loop_(loop), socket_(take_variable("NOTIFY_SOCK
   if (usec && *usec > 0 && ours) interval_ = std::chrono::microseconds(*usec);
 }
 
+Notifier::~Notifier() { tell("STOPPING=1"); }
+
 void Notifier::tell(const std::string& lines) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

@@ -16,6 +16,10 @@ class Notifier {
   /// Takes NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID out of the environment: a command of ours
   /// would speak for us. So it has to come before the guard is forked.
   explicit Notifier(Loop& loop);
+  /// Says STOPPING=1.
+  ~Notifier();
+  Notifier(const Notifier&) = delete;
+  Notifier& operator=(const Notifier&) = delete;
 
   /// Lines such as "READY=1\nSTATUS=leading".
   void tell(const std::string& lines);

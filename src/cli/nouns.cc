@@ -8,6 +8,7 @@ const std::vector<NounEntry>& nouns() {
       {"elect", "COORDINATE", "campaign for leadership and run a command while leading",
        elect_noun},
       {"barrier", "COORDINATE", "wait until N parties have arrived", barrier_noun},
+      {"job", "WORK", "run commands after each other, each once in a run", job_noun},
       {"state", "COORDINATE", "values that a fleet shares: versions, conditions, watching",
        state_noun},
       {"queue", "WORK", "push items, and work on them", queue_noun},

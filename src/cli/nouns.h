@@ -7,6 +7,7 @@ namespace dcoord::cli {
 Noun lock_noun();
 Noun locks_noun();
 Noun elect_noun();
+Noun job_noun();
 Noun barrier_noun();
 Noun state_noun();
 Noun queue_noun();

@@ -56,7 +56,7 @@ Task<LockAnswer> take(Context& context, Lock& lock, LockRequest request, Waiting
   const TimePoint until = add(loop.now(), waiting.patience);
   const Config& config = context.config();
   redis::Patience first = context.patience(config.connect_timeout + config.command_timeout);
-  if (waiting.persistent) first = {kNever, kNever};
+  if (waiting.persistent) first = {add(until, config.command_timeout), until};
   first.connect_until = std::min(first.connect_until, until);
   std::optional<LockWaiting> latest;
   TimePoint latest_at;

@@ -86,8 +86,8 @@ class Supervisor {
   /// is first. Without a running command nothing.
   void lose();
 
-  /// The first signal that has asked this process to end, before, while or after a command ran (and
-  /// was sent it), else 0. For those that run one command after the other.
+  /// The first signal that has asked this process to end, before, while (TERM, INT and QUIT, which
+  /// the command was sent) or after a command ran, else 0. For those that run one command after the other.
   int asked_to_end() const;
 
   /// Whether the command has been started and its end not yet seen.

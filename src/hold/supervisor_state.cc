@@ -109,7 +109,10 @@ void Supervisor::State::collected(const Collected& signal) {
   if (signal.signal == SIGCHLD) reap_strangers();
   if (signal.signal == SIGCONT && (signal.code == SI_TIMER || signal.sender == guard.pid())) return;
   if (asks_to_end(signal)) {
-    if (asked == 0) asked = signal.signal;
+    // What a running command gets it may take for something else, as many do HUP and USR1.
+    const bool for_sure =
+        signal.signal == SIGTERM || signal.signal == SIGINT || signal.signal == SIGQUIT;
+    if (asked == 0 && (for_sure || !running())) asked = signal.signal;
     if (!running()) unserved = signal.signal;
   }
   if (!running()) return;

@@ -80,17 +80,18 @@ Json to_json(const Election& election) {
   const LockView& e = election.view;
   Json j;
   j["name"] = e.name;
-  j["state"] = election_word(e.state);
+  j["state"] = election.state();
   j["term"] = e.term;
   j["fence"] = e.fence;
   j["leader"] = nullptr;
-  if (!e.holders.empty()) {
-    const LockParty& p = e.holders[0];
-    Json leader = candidate(p);
-    leader["led_ms"] = (e.server_time - p.since).count();
-    leader["lease_ms"] = p.lease_left.count();
-    if (p.revoked) leader["revoked"] = true;
+  if (const LockParty* p = election.leader()) {
+    Json leader = candidate(*p);
+    leader["led_ms"] = (e.server_time - p->since).count();
+    leader["lease_ms"] = p->lease_left.count();
+    if (p->revoked) leader["revoked"] = true;
     j["leader"] = std::move(leader);
+  } else if (!e.holders.empty() && e.holders[0].resting) {
+    j["rests_ms"] = e.holders[0].lease_left.count();
   }
   j["waiting"] = e.waiting;
   j["candidates"] = Json::array();

@@ -52,8 +52,15 @@ const char* mode_word(primitives::LockMode mode) {
   return "";
 }
 
-const char* election_word(primitives::LockView::State state) {
-  return state == primitives::LockView::State::held ? "led" : state_word(state);
+const primitives::LockParty* Election::leader() const {
+  if (view.holders.empty()) return nullptr;
+  const auto& first = view.holders[0];
+  return first.offered || first.resting ? nullptr : &first;
+}
+
+const char* Election::state() const {
+  if (leader() != nullptr) return view.state == primitives::LockView::State::held ? "led" : "stale";
+  return !view.holders.empty() && view.holders[0].resting ? "resting" : "free";
 }
 
 const char* change_word(primitives::ElectionChange::What what) {

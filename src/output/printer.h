@@ -35,6 +35,12 @@ struct Acquired {
 /// A lock that is an election: its holder leads, its waiters are the candidates, in order.
 struct Election {
   primitives::LockView view;
+
+  /// Who leads, or led last when its lease has ended; null while nobody does: also while the
+  /// leadership is only offered, or rests for its least time.
+  const primitives::LockParty* leader() const;
+  /// "led", "stale", "resting" or "free".
+  const char* state() const;
 };
 
 /// Writes results to stdout, one overload a kind of result. Nothing but results goes through here;
@@ -61,8 +67,6 @@ std::string shell_quote(const std::string& text);
 
 /// "held", "free" or "stale".
 const char* state_word(primitives::LockView::State state);
-/// "led", "free" or "stale".
-const char* election_word(primitives::LockView::State state);
 /// "elected", "revoked", "resigned" or "lost".
 const char* change_word(primitives::ElectionChange::What what);
 /// RFC 3339 in UTC, with milliseconds.

@@ -148,17 +148,19 @@ class TextPrinter : public Printer {
   void print(const Election& election) override {
     const LockView& e = election.view;
     if (plain()) return print(std::vector<Election>{election});
-    std::string head = fmt::format("{}: {}", log::printable(e.name), election_word(e.state));
+    std::string head = fmt::format("{}: {}", log::printable(e.name), election.state());
     if (e.term > 0) head += fmt::format(", term {}", e.term);
     if (e.waiting > 0) head += fmt::format(", {} standing by", e.waiting);
+    if (!e.holders.empty() && e.holders[0].resting)
+      head += fmt::format(", nobody leads for another {}", format_age(e.holders[0].lease_left));
     write_out(head + "\n");
     Table leader({"LEADER", "HOST:PID", "USER", "LEADS", "LEASE", "FENCE", "ID", "PROPOSAL"});
-    for (const auto& p : e.holders) {
-      leader.add({p.who.label, holder_text(p), p.who.user, format_age(e.server_time - p.since),
-                  lease_text(p) + (p.revoked ? ", stepping down" : ""), std::to_string(p.fence),
-                  holder_id(p), p.who.proposal});
+    if (const LockParty* p = election.leader()) {
+      leader.add({p->who.label, holder_text(*p), p->who.user, format_age(e.server_time - p->since),
+                  lease_text(*p) + (p->revoked ? ", stepping down" : ""), std::to_string(p->fence),
+                  holder_id(*p), p->who.proposal});
+      write_out(leader.text(style_.headers, style_.width));
     }
-    if (!e.holders.empty()) write_out(leader.text(style_.headers, style_.width));
     Table candidates({"CANDIDATE", "HOST:PID", "USER", "WAITS", "PROPOSAL"});
     for (const auto& p : e.waiters) {
       candidates.add({p.who.label, holder_text(p), p.who.user, format_age(e.server_time - p.since),
@@ -169,9 +171,10 @@ class TextPrinter : public Printer {
 
   void print(const std::vector<Election>& elections) override {
     std::vector<std::vector<std::string>> rows;
-    for (const auto& [e] : elections) {
-      const LockParty* leader = e.holders.empty() ? nullptr : &e.holders[0];
-      rows.push_back({e.name, election_word(e.state), leader == nullptr ? "-" : leader->who.label,
+    for (const auto& election : elections) {
+      const LockView& e = election.view;
+      const LockParty* leader = election.leader();
+      rows.push_back({e.name, election.state(), leader == nullptr ? "-" : leader->who.label,
                       std::to_string(e.term),
                       leader == nullptr ? "-" : format_age(e.server_time - leader->since),
                       leader == nullptr ? "-" : lease_text(*leader), std::to_string(e.waiting),

@@ -169,9 +169,38 @@ standing_by() { [[ $("$DCOORD" elect show "$1" --json) == *"\"waiting\":$2,"* ]]
   expect_err_has "the --on-acquired command failed"
 }
 
+@test "TERM while --on-acquired runs: no command is started" {
+  "$DCOORD" elect run x --on-acquired "echo >$BATS_TEST_TMPDIR/hook; exec sleep 1000" -- touch "$BATS_TEST_TMPDIR/ran" 3>&- 2>"$BATS_TEST_TMPDIR/messages" &
+  local pid=$!
+  BACKGROUND+=("$pid")
+  wait_until 20 test -e "$BATS_TEST_TMPDIR/hook"
+  kill -TERM "$pid"
+  code=0
+  wait "$pid" || code=$?
+  [[ $code == 143 ]]
+  [[ ! -e $BATS_TEST_TMPDIR/ran && ! -s $BATS_TEST_TMPDIR/messages ]]
+  run_split "$DCOORD" elect show x
+  expect_out "x: free, term 1"
+}
+
+@test "a HUP that the command lives on with is not the end of the campaign" {
+  "$DCOORD" elect run x --candidate a -- sh -c "echo leads \$DCOORD_TERM >>$BATS_TEST_TMPDIR/story
+    trap 'echo reloads >>$BATS_TEST_TMPDIR/story' HUP; while :; do sleep 0.02; done" 3>&- 2>"$BATS_TEST_TMPDIR/messages" &
+  local pid=$!
+  BACKGROUND+=("$pid")
+  wait_until 20 story_has "leads 1"
+  kill -HUP "$pid"
+  wait_until 20 story_has reloads
+  "$DCOORD" elect resign x
+  wait_until 20 story_has "leads 2"
+}
+
 @test "--min-tenure: nobody else leads sooner, and the process does not wait for it" {
   run_split "$DCOORD" elect run x --min-tenure 1h -- true
   expect_code 0
+  run_split "$DCOORD" elect show x
+  expect_code 1
+  expect_out_has "x: resting, term 1, nobody leads for another 59m"
   run_split "$DCOORD" elect run x -w 0.2 -- true
   expect_code 75
   expect_err_has "not elected in election 'x'"

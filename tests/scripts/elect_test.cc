@@ -121,6 +121,17 @@ TEST_CASE("elect: stepping down by order is recorded, and lets the named candida
                                        {Changed::elected, 3}});
 }
 
+TEST_CASE("elect: an offer that is taken away was no term") {
+  ElectWorld w(any_server());
+  const auto a = w.candidate("a"), b = w.candidate("b");
+  REQUIRE(w.elected(a));
+  CHECK_FALSE(w.elected(b));
+  w.resign(a);
+  CHECK(w.loop.run(w.election.revoke(b.token, "", w.patience())).what ==
+        Lock::Revoked::What::revoked);
+  CHECK(w.steps() == std::vector<Step>{{Changed::elected, 1}, {Changed::resigned, 1}});
+}
+
 TEST_CASE("elect: the record keeps the latest 1,000 changes, and expires after the election") {
   ElectWorld w(any_server());
   for (int i = 0; i < 520; ++i) {

@@ -849,7 +849,8 @@ TEST_CASE("the wait of an upgrade is counted from when it asked") {
   CHECK(grant->waited < 1min);
 }
 
-TEST_CASE("a message that the script could not push is pushed by the client, and fails for itself") {
+TEST_CASE(
+    "a message that the script could not push is pushed by the client, and fails for itself") {
   LockWorld w(any_server());
   const auto a = w.request(), b = w.request();
   REQUIRE(w.granted(a));
@@ -859,7 +860,7 @@ TEST_CASE("a message that the script could not push is pushed by the client, and
   CHECK(w.released(a) == What::released);
   const std::string stats = w.server.command({"INFO", "commandstats"}).text();
   CHECK(stats.find("cmdstat_rpush:calls=2,") != std::string::npos);  // the script's and ours
-  CHECK(w.granted(b));  // the offer itself stands
+  CHECK(w.granted(b));                                               // the offer itself stands
 }
 
 }  // namespace

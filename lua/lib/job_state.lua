@@ -1,0 +1,95 @@
+-- The records of one run's jobs. Uses: jobs (its hash), now (ms).
+local LAYOUT = 1
+-- layout, state, attempts, exit code, end of the lease or of the waiter's life, asked, started, ended, window;
+-- token, culprit, who
+local JOB = '<BBI4i4dddddI2c0I2c0I2c0'
+local WAITING, RUNNING, SUCCEEDED, FAILED, SKIPPED = 1, 2, 3, 4, 5
+local HEARTBEAT, LIVENESS, MINUTE, SLICE = 10000, 25000, 60000, 200
+local job_mails = {}
+
+local function read_job(raw)
+  local j = {}
+  j.layout, j.state, j.attempts, j.code, j.ends, j.asked, j.started, j.ended, j.window, j.token, j.culprit, j.who =
+    struct.unpack(JOB, raw)
+  return j
+end
+
+local function pack_job(j)
+  return struct.pack(JOB, LAYOUT, j.state, j.attempts, j.code, j.ends, j.asked, j.started, j.ended, j.window, #j.token,
+    j.token, #j.culprit, j.culprit, #j.who, j.who)
+end
+
+-- A script that meets another layout refuses: {err = ...}, else nil.
+local function other_layout(raw)
+  if raw and string.byte(raw) ~= LAYOUT then
+    return redis.error_reply('LAYOUT this job has layout ' .. string.byte(raw) .. ', this dcoord knows ' .. LAYOUT)
+  end
+end
+
+-- What a dependency of a kind (s success, a any end, f failure) comes to: 'met', 'unmet' or 'pending', and for a
+-- running one the moment from which on it counts as lost.
+local function judge(kind, j, lost_after)
+  if not j or j.state == WAITING then return 'pending' end
+  if j.state == RUNNING then
+    local lost_at = j.ends + lost_after
+    if now < lost_at then return 'pending', lost_at end
+    return kind == 's' and 'unmet' or 'met'
+  end
+  local succeeded = j.state ~= FAILED
+  if kind == 'a' or (kind == 's') == succeeded then return 'met' end
+  return 'unmet'
+end
+
+-- Asks up to 200 of those that wait for a job to look again; the woken ask the next 200.
+local function wake(watch, waiters, name)
+  local members = redis.call('ZRANGEBYLEX', watch, '[' .. name .. '\0', '(' .. name .. '\1', 'LIMIT', 0, SLICE)
+  if #members == 0 then return end
+  local tokens = {}
+  for i, member in ipairs(members) do tokens[i] = string.sub(member, #name + 2) end
+  local mailboxes = redis.call('HMGET', waiters, unpack(tokens))
+  redis.call('ZREM', watch, unpack(members))
+  for _, mailbox in ipairs(mailboxes) do
+    if mailbox then job_mails[#job_mails + 1] = mailbox end
+  end
+end
+
+-- Pushes the messages last; what failed is returned to the caller, who pushes it itself.
+local function send_job_mails(reply)
+  for _, mailbox in ipairs(job_mails) do
+    local pushed = redis.pcall('RPUSH', mailbox, 'look 0')
+    if type(pushed) == 'table' and pushed.err then
+      reply[#reply + 1] = mailbox
+      reply[#reply + 1] = 'look 0'
+    else
+      redis.pcall('PEXPIRE', mailbox, MINUTE)
+    end
+  end
+  return reply
+end
+
+-- Registers the caller to be woken by each of the names.
+local function register(watch, waiters, token, mailbox, names)
+  redis.call('HSET', waiters, token, mailbox)
+  local members = {}
+  for _, name in ipairs(names) do
+    members[#members + 1] = 0
+    members[#members + 1] = name .. '\0' .. token
+  end
+  for i = 1, #members, 5000 do
+    redis.call('ZADD', watch, unpack(members, i, math.min(i + 4999, #members)))
+  end
+end
+
+local function unregister(watch, waiters, token, names)
+  local members = {}
+  for i, name in ipairs(names) do members[i] = name .. '\0' .. token end
+  for i = 1, #members, 5000 do redis.call('ZREM', watch, unpack(members, i, math.min(i + 4999, #members))) end
+  redis.call('HDEL', waiters, token)
+end
+
+-- "s a\nf b": kinds and names.
+local function split_edges(text)
+  local edges = {}
+  for kind, name in string.gmatch(text or '', '(%a) ([^\n]+)') do edges[#edges + 1] = {kind, name} end
+  return edges
+end

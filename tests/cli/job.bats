@@ -1,0 +1,238 @@
+# Jobs as a user types them.
+load helper
+load lock_helper
+
+setup() {
+  clean_environment
+  start_server
+  export DCOORD_RUN=r
+}
+teardown() {
+  end_background
+  stop_server
+}
+
+state_of() { "$DCOORD" job show "$1" --json 2>/dev/null | sed 's/.*"state":"\([a-z]*\)".*/\1/'; }
+has_state() { [[ $(state_of "$1") == "$2" ]]; }
+# How many clients wait for a message.
+blocked() { redis info clients | grep -q "^blocked_clients:$1"; }
+# start NAME ARGS...: in the background, with a line in the story when it runs.
+start() {
+  local name=$1
+  shift
+  "$DCOORD" job run "$name" --progress none "$@" -- sh -c "echo $name >>$BATS_TEST_TMPDIR/story" 3>&- 2>>"$BATS_TEST_TMPDIR/messages" &
+  STARTED=$!
+  BACKGROUND+=("$STARTED")
+}
+
+@test "run: after what it depends on, started in any order" {
+  start c --after a,b
+  local c=$STARTED
+  wait_until 20 has_state c waiting
+  start b --after a
+  local b=$STARTED
+  wait_until 20 has_state b waiting
+  run_split "$DCOORD" job run a -- sh -c "echo a >>$BATS_TEST_TMPDIR/story; echo \$DCOORD_RUN \$DCOORD_JOB \$DCOORD_ATTEMPT"
+  expect_code 0
+  expect_out "r a 1"
+  wait "$b" "$c"
+  [[ $(<"$BATS_TEST_TMPDIR/story") == $'a\nb\nc' ]]
+  run_split "$DCOORD" job list -o plain
+  [[ $(cut -f2,3 <<<"$out") == $'a\tsucceeded\nb\tsucceeded\nc\tsucceeded' ]]
+}
+
+@test "run: once in its run; --again runs it again; another run is another job" {
+  run_split "$DCOORD" job run a -- echo first
+  expect_out first
+  run_split "$DCOORD" job run a -- echo second
+  expect_code 0
+  expect_out ""
+  run_split "$DCOORD" job run a --again -- echo third
+  expect_out third
+  run_split "$DCOORD" job run a --run other -- echo fourth
+  expect_out fourth
+}
+
+@test "run: the command's code passes, is recorded, and ends its dependents with 76" {
+  run_split "$DCOORD" job run a -- sh -c 'exit 9'
+  expect_code 9
+  run_split "$DCOORD" job run b --after a -- touch "$BATS_TEST_TMPDIR/ran"
+  expect_code 76
+  expect_err_has "job 'b' of run 'r' does not run: 'a', which it depends on, failed with 9"
+  run_split "$DCOORD" job run c --after b --on-dependency-failure skip -- touch "$BATS_TEST_TMPDIR/ran"
+  expect_code 0
+  [[ ! -e $BATS_TEST_TMPDIR/ran ]]
+  run_split "$DCOORD" job run d --after-failure a -- echo cleanup
+  expect_out cleanup
+  run_split "$DCOORD" job run a -- true
+  expect_code 0
+  [[ $(state_of a) == succeeded ]]
+}
+
+@test "run: a dependent that waits is told at once that it will not run" {
+  start b --after a
+  wait_until 20 has_state b waiting
+  "$DCOORD" job run a -- false || true
+  code=0
+  wait "$STARTED" || code=$?
+  [[ $code == 76 ]]
+}
+
+@test "run: a second start is refused with 75; --join returns the first one's code" {
+  "$DCOORD" job run a -- sh -c "echo >$BATS_TEST_TMPDIR/started; while [ ! -e $BATS_TEST_TMPDIR/go ]; do sleep 0.02; done; exit 5" 3>&- &
+  local first=$!
+  BACKGROUND+=("$first")
+  wait_until 20 test -e "$BATS_TEST_TMPDIR/started"
+  run_split "$DCOORD" job run a -- true
+  expect_code 75
+  expect_err_has "job 'a' of run 'r' runs already"
+  "$DCOORD" job run a --join --progress none -- true 3>&- &
+  local second=$!
+  BACKGROUND+=("$second")
+  wait_until 20 blocked 1
+  touch "$BATS_TEST_TMPDIR/go"
+  code=0
+  wait "$first" || code=$?
+  [[ $code == 5 ]]
+  code=0
+  wait "$second" || code=$?
+  [[ $code == 5 ]]
+}
+
+@test "run: cycles are refused with their path; waiting runs out with 124, and the edge stays" {
+  run_split "$DCOORD" job run b --after a -w 0.2 -- true
+  expect_code 124
+  expect_err_has "nobody has announced a"
+  run_split "$DCOORD" job run a --after b -- true
+  expect_code 65
+  expect_err_has "a -> b -> a"
+  run_split "$DCOORD" job run a --after a -- true
+  expect_code 65
+  run_split "$DCOORD" job show a
+  expect_code 1
+  run_split "$DCOORD" job graph
+  expect_out $'a  not announced\n  b  waiting'
+}
+
+@test "run: interrupted while waiting, it dies of the signal and never starts" {
+  start b --after a
+  wait_until 20 has_state b waiting
+  kill -TERM "$STARTED"
+  code=0
+  wait "$STARTED" || code=$?
+  [[ $code == 143 ]]
+  run_split "$DCOORD" job run b --after a -w 0.2 -- true
+  expect_code 124
+}
+
+@test "run: a killed host's job is run again by another, and its dependents wait for it or give it up" {
+  "$DCOORD" job run a -t 1s -- sh -c "echo >$BATS_TEST_TMPDIR/started; exec sleep 1000" 3>&- &
+  local first=$!
+  BACKGROUND+=("$first")
+  wait_until 20 test -e "$BATS_TEST_TMPDIR/started"
+  start patient --after a --lost-after 10m
+  local patient=$STARTED
+  wait_until 20 has_state patient waiting
+  kill -KILL "$first"
+  run_split "$DCOORD" job run impatient --after a -- true
+  expect_code 76
+  expect_err_has "is lost"
+  run_split "$DCOORD" job run a -- true
+  expect_code 0
+  wait "$patient"
+  [[ $(<"$BATS_TEST_TMPDIR/story") == patient ]]
+}
+
+@test "run: the server hangs past the lease: the command is stopped, 79" {
+  "$DCOORD" job run a -t 2s -- sh -c "echo >$BATS_TEST_TMPDIR/started; exec sleep 1000" 3>&- 2>"$BATS_TEST_TMPDIR/messages" &
+  local pid=$!
+  BACKGROUND+=("$pid")
+  wait_until 20 test -e "$BATS_TEST_TMPDIR/started"
+  kill -STOP "$SERVER_PID"
+  code=0
+  wait "$pid" || code=$?
+  kill -CONT "$SERVER_PID"
+  [[ $code == 79 ]]
+  grep -q "lost job 'a' of run 'r'" "$BATS_TEST_TMPDIR/messages"
+}
+
+@test "run --retry: a command that fails is run again under the same lease" {
+  run_split "$DCOORD" job run a --retry 2 --retry-delay 0.05 -- sh -c "echo x >>$BATS_TEST_TMPDIR/tries; [ \$(wc -l <$BATS_TEST_TMPDIR/tries) = 3 ]"
+  expect_code 0
+  [[ $(state_of a) == succeeded ]]
+  run_split "$DCOORD" job run b --retry 1 --retry-delay 0.05 -- sh -c 'exit 4'
+  expect_code 4
+  [[ $(state_of b) == failed ]]
+}
+
+@test "run --once-per: once in a window; a failure is tried again" {
+  unset DCOORD_RUN
+  run_split "$DCOORD" job run a --once-per 3650d -- sh -c 'exit 3'
+  expect_code 3
+  run_split "$DCOORD" job run a --once-per 3650d -- echo ran
+  expect_out ran
+  run_split "$DCOORD" job run a --once-per 3650d -- echo ran
+  expect_code 0
+  expect_out ""
+}
+
+@test "wait: 0, 76 and 124" {
+  "$DCOORD" job run a -- true
+  "$DCOORD" job run b -- false || true
+  run_split "$DCOORD" job wait a
+  expect_code 0
+  run_split "$DCOORD" job wait a,b
+  expect_code 76
+  expect_err_has "job 'b' of run 'r' failed with 1"
+  run_split "$DCOORD" job wait a,c -w 0.2
+  expect_code 124
+  "$DCOORD" job wait c --progress none 3>&- &
+  local waiter=$!
+  BACKGROUND+=("$waiter")
+  "$DCOORD" job run c -- true
+  wait "$waiter"
+}
+
+@test "mark and reset" {
+  run_split "$DCOORD" job mark a skipped
+  expect_code 0
+  run_split "$DCOORD" job run b --after a -- echo b
+  expect_out b
+  run_split "$DCOORD" job reset b
+  expect_code 0
+  run_split "$DCOORD" job reset b
+  expect_code 1
+  run_split "$DCOORD" job run b -- echo b
+  expect_out b
+  run_split "$DCOORD" job mark a broken
+  expect_code 64
+}
+
+@test "graph: as dot and mermaid, names quoted" {
+  "$DCOORD" job run 'a "b"' -- true
+  "$DCOORD" job run c --after 'a "b"' -- true
+  run_split "$DCOORD" job graph --as dot
+  expect_out_has '"a \"b\"" -> "c";'
+  run_split "$DCOORD" job graph --as mermaid
+  expect_out_has 'a &quot;b&quot;: succeeded'
+}
+
+@test "bad input: exit code, a message that names the culprit, and nothing changed" {
+  run_split env -u DCOORD_RUN "$DCOORD" job run a -- true
+  expect_code 64
+  expect_err_has "--run, or DCOORD_RUN"
+  run_split "$DCOORD" job run '' -- true
+  expect_code 64
+  run_split "$DCOORD" job run a --after b,,c -- true
+  expect_code 64
+  expect_err_has "--after"
+  run_split "$DCOORD" job run a --after-some b -- true
+  expect_code 64
+  run_split "$DCOORD" job run a --run x --once-per 1h -- true
+  expect_code 64
+  run_split "$DCOORD" job run a --lost-after inf -- true
+  expect_code 64
+  run_split "$DCOORD" job run a
+  expect_code 64
+  [[ $(redis dbsize) == 0 ]]
+}
