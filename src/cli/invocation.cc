@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "cli/suggest.h"
+#include "output/printer.h"
 
 namespace dcoord::cli {
 namespace {
@@ -67,6 +69,7 @@ class Finder {
       used_.push_back(word);
       result_.verb = verb;
     } else if (find_verb(*result_.noun, "") != nullptr) {
+      refuse_misspelt_verb(text);
       result_.verb = find_verb(*result_.noun, "");  // `dcoord elect NAME`
     } else if (!take_host(word)) {
       unknown_verb(text, *result_.noun);
@@ -77,6 +80,19 @@ class Finder {
   const std::vector<size_t>& used() const { return used_; }
 
  private:
+  /// Where a name may stand instead of a verb, a misspelt verb would become one.
+  void refuse_misspelt_verb(std::string_view text) const {
+    std::vector<std::string> names;
+    for (const auto& verb : result_.noun->verbs) {
+      if (!verb.name.empty()) names.push_back(verb.name);
+    }
+    const auto meant = suggest(text, names);
+    if (!meant) return;
+    throw usage_error(fmt::format("'{}' is no verb of 'dcoord {}'; did you mean '{}'?",
+                                  log::printable(text), result_.noun->name, *meant),
+                      fmt::format("one that is named so: dcoord {} run {}", result_.noun->name,
+                                  output::shell_quote(std::string(text))));
+  }
   void take_noun(size_t word, std::string_view text) {
     if (text == "help" && used_.empty()) {
       result_.help = true;

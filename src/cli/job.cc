@@ -258,7 +258,7 @@ int mark(Context& context, const MarkOptions& o, JobState state) {
 
 void declare_mark(MarkOptions& o, OptionSet& set) {
   o.run.declare(set);
-  set.text("--request-id", "ID", o.request_id, "accepted everywhere; marking again is always safe")
+  set.text("--request-id", "ID", o.request_id, "accepted everywhere; asking again is always safe")
       .from_environment = false;
 }
 
@@ -307,7 +307,8 @@ Verb reset_verb() {
 }  // namespace
 
 void RunOption::declare(OptionSet& set) {
-  set.text("--run", "ID", run, "the run: what belongs together, such as a CI pipeline; DCOORD_RUN")
+  set.text("--run", "ID", run,
+           "the run, what belongs together, such as a CI pipeline; else the variable DCOORD_RUN")
       .from_environment = false;
 }
 

@@ -56,7 +56,8 @@ class JobRunner {
   Task<Finish> run() {
     const TimePoint until = add(loop().now(), o_.wait.value_or(kForever));
     std::optional<JobWaiting> latest;
-    WaitingLine line(loop(), context_.config(), what(), [&latest](bool) {
+    std::optional<WaitingLine> line;
+    line.emplace(loop(), context_.config(), what(), [&latest](bool) {
       return latest ? describe_waiting(*latest) : std::string(": no answer from Redis yet");
     });
     std::function<void(const JobWaiting&)> on_wait = [&latest](const JobWaiting& waiting) {
@@ -74,6 +75,7 @@ class JobRunner {
       co_return Finish{0, *signal};
     }
     const JobAnswer& answer = std::get<JobAnswer>(outcome);
+    if (!std::holds_alternative<JobRunning>(answer)) line.reset();  // else it may wait for that one
     if (const auto* granted = std::get_if<JobGranted>(&answer)) {
       Task<Finish> holding = hold(*granted);
       co_return co_await holding;

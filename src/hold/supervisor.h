@@ -87,7 +87,8 @@ class Supervisor {
   void lose();
 
   /// The first signal that has asked this process to end, before, while (TERM, INT and QUIT, which
-  /// the command was sent) or after a command ran, else 0. For those that run one command after the other.
+  /// the command was sent) or after a command ran, else 0. For those that run one command after the
+  /// other.
   int asked_to_end() const;
 
   /// Whether the command has been started and its end not yet seen.

@@ -265,6 +265,11 @@ P
 }
 
 @test "bad input changes nothing" {
+  run_split "$DCOORD" elect shw x
+  expect_code 64
+  expect_err_has "'shw' is no verb of 'dcoord elect'; did you mean 'show'?"
+  run_split "$DCOORD" elect rnu -- true
+  expect_code 64
   run_split "$DCOORD" elect run '' -- true
   expect_code 64
   run_split "$DCOORD" elect run x --proposal "$(printf '%0201d' 0)" -- true

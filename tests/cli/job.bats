@@ -41,6 +41,12 @@ start() {
   [[ $(cut -f2,3 <<<"$out") == $'a\tsucceeded\nb\tsucceeded\nc\tsucceeded' ]]
 }
 
+@test "run: silent while the command runs, however long that is" {
+  run_split "$DCOORD" job run a -- sleep 1.5
+  expect_code 0
+  expect_err ""
+}
+
 @test "run: once in its run; --again runs it again; another run is another job" {
   run_split "$DCOORD" job run a -- echo first
   expect_out first
