@@ -37,4 +37,4 @@ own.state, own.code, own.ended, own.ends = state, code, now, now
 redis.call('HDEL', jobs, '')  -- freeing first: let through when memory is out
 redis.call('HSET', jobs, 'j' .. name, pack_job(own))
 wake(watch, waiters, name)
-return send_job_mails({'finished'})
+return send({'finished'})

@@ -37,4 +37,4 @@ else
   if redis.call('PTTL', jobs) < keep then redis.call('PEXPIRE', jobs, keep) end
 end
 wake(watch, waiters, name)
-return send_job_mails({'marked'})
+return send({'marked'})

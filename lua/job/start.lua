@@ -160,4 +160,4 @@ local expires = math.max(own.ends, now) + keep
 for _, key in ipairs({jobs, waiters, watch}) do
   if redis.call('PTTL', key) < expires - now then redis.call('PEXPIREAT', key, string.format('%.0f', expires)) end
 end
-return send_job_mails(reply)
+return send(reply)

@@ -37,7 +37,7 @@ end
 for _, name in ipairs(finished) do wake(watch, waiters, name) end
 if failed or #pending == 0 then
   if token ~= '' then unregister(watch, waiters, token, pending) end
-  return send_job_mails(failed or {'done'})
+  return send(failed or {'done'})
 end
 if token ~= '' then
   register(watch, waiters, token, ARGV[2], pending)

@@ -5,7 +5,7 @@ local LAYOUT = 1
 local JOB = '<BBI4i4dddddI2c0I2c0I2c0'
 local WAITING, RUNNING, SUCCEEDED, FAILED, SKIPPED = 1, 2, 3, 4, 5
 local HEARTBEAT, LIVENESS, MINUTE, SLICE = 10000, 25000, 60000, 200
-local job_mails = {}
+-- @include lib/mail
 
 local function read_job(raw)
   local j = {}
@@ -49,22 +49,8 @@ local function wake(watch, waiters, name)
   local mailboxes = redis.call('HMGET', waiters, unpack(tokens))
   redis.call('ZREM', watch, unpack(members))
   for _, mailbox in ipairs(mailboxes) do
-    if mailbox then job_mails[#job_mails + 1] = mailbox end
+    if mailbox then mail(mailbox, 'look 0') end
   end
-end
-
--- Pushes the messages last; what failed is returned to the caller, who pushes it itself.
-local function send_job_mails(reply)
-  for _, mailbox in ipairs(job_mails) do
-    local pushed = redis.pcall('RPUSH', mailbox, 'look 0')
-    if type(pushed) == 'table' and pushed.err then
-      reply[#reply + 1] = mailbox
-      reply[#reply + 1] = 'look 0'
-    else
-      redis.pcall('PEXPIRE', mailbox, MINUTE)
-    end
-  end
-  return reply
 end
 
 -- Registers the caller to be woken by each of the names.

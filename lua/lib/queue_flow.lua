@@ -1,25 +1,6 @@
 -- How items move: ready, delayed, in flight, dead; and how they get to those who wait. Uses what lib/queue_state
 -- defines, s, now, and the keys ready, lanes, bodies, timers, dead, line, waiters.
-local mails = {}
-local function mail(mailbox, text)
-  mails[#mails + 1] = mailbox
-  mails[#mails + 1] = text
-end
-
--- Pushes the messages, last. While a slot migrates a push may be refused after the state was written: what failed
--- is returned to the caller, who pushes it itself.
-local function send(reply)
-  for i = 1, #mails, 2 do
-    local pushed = redis.pcall('RPUSH', mails[i], mails[i + 1])
-    if type(pushed) == 'table' and pushed.err then
-      reply[#reply + 1] = mails[i]
-      reply[#reply + 1] = mails[i + 1]
-    else
-      redis.pcall('PEXPIRE', mails[i], MINUTE)
-    end
-  end
-  return reply
-end
+-- @include lib/mail
 
 local function read_body(raw)
   local item, at = {}, nil

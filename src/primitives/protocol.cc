@@ -36,19 +36,22 @@ std::string shortfall(const redis::Replicated& replicated) {
   return text;
 }
 
+void check_reply(const redis::Script& script, const Reply& reply, const std::string& what) {
+  if (!reply.is_error()) return;
+  const std::string& text = reply.text();
+  if (text.starts_with("LAYOUT ")) {
+    throw Error(ExitCode::data, "layout", fmt::format("{}: {}", what, text.substr(7)),
+                "update dcoord on all hosts to the same version");
+  }
+  throw internal_error(fmt::format("script {} failed on {}: {}", script.name, what, text));
+}
+
 Task<Answer> run_script(redis::ScriptRunner& runner, const redis::Script& script,
                         std::vector<std::string> keys, std::vector<std::string> args,
                         Patience patience, std::string what, std::string_view confirm) {
   redis::Call call{&script, std::move(keys), std::move(args), confirm};
   Answer answer = co_await runner.run(std::move(call), patience);
-  if (answer.reply.is_error()) {
-    const std::string& text = answer.reply.text();
-    if (text.starts_with("LAYOUT ")) {
-      throw Error(ExitCode::data, "layout", fmt::format("{}: {}", what, text.substr(7)),
-                  "update dcoord on all hosts to the same version");
-    }
-    throw internal_error(fmt::format("script {} failed on {}: {}", script.name, what, text));
-  }
+  check_reply(script, answer.reply, what);
   co_return answer;
 }
 

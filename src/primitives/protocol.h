@@ -26,6 +26,9 @@ Task<redis::Answer> run_script(redis::ScriptRunner& runner, const redis::Script&
 /// "only 1 of 2 replicas acknowledged it"; of an answer with too few.
 std::string shortfall(const redis::Replicated& replicated);
 
+/// Throws, as run_script does, for a script's own error reply about `what`.
+void check_reply(const redis::Script& script, const redis::Reply& reply, const std::string& what);
+
 /// A reply that is none of the script's.
 Error unexpected_reply(const redis::Script& script, const redis::Reply& reply);
 

@@ -8,6 +8,7 @@
 
 #include "base/duration.h"
 #include "base/error.h"
+#include "primitives/protocol.h"
 #include "primitives/queue_internal.h"
 #include "redis/scripts.h"
 
@@ -40,7 +41,7 @@ Pushed decode_push(const Reply& r) {
     p.what = What::gap;
     p.behind = r.at(1).number();
   } else {
-    throw unexpected_queue_reply(scripts::queue_push, r);
+    throw unexpected_reply(scripts::queue_push, r);
   }
   return p;
 }
@@ -78,7 +79,7 @@ TakeAnswer decode_take(const Reply& r, TimePoint sent, TimePoint now) {
     return QueueEmpty{r.at(1).number(), r.at(2).number(), r.at(3).number(), r.at(4).number()};
   }
   if (word == "gone") return TakeGone{};
-  throw unexpected_queue_reply(scripts::queue_take, r);
+  throw unexpected_reply(scripts::queue_take, r);
 }
 
 /// How many elements of a take's reply are its own: messages that could not be pushed follow.
@@ -88,22 +89,7 @@ size_t own_size(const Reply& r) {
   return word == "wait" ? 6 : word == "empty" ? 5 : r.size();
 }
 
-/// The delay that a `look N` message asks for; nothing for other messages.
-std::optional<Duration> look_delay(std::string_view message) {
-  if (!message.starts_with("look ")) return std::nullopt;
-  message.remove_prefix(5);
-  long long n = 0;
-  std::from_chars(message.data(), message.data() + message.size(), n);
-  return Millis(std::max(0LL, n));
-}
-
 }  // namespace
-
-Error unexpected_queue_reply(const redis::Script& script, const Reply& reply) {
-  return internal_error(fmt::format("script {} answered '{}', which is none of its replies",
-                                    script.name,
-                                    reply.is_array() ? std::string(reply.word()) : "not an array"));
-}
 
 Queue::Queue(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name)
     : loop_(loop), scripts_(scripts), keys_(keys), name_(std::move(name)) {
@@ -116,37 +102,9 @@ std::vector<std::string> Queue::parts(size_t n) const {
   return {parts_.begin(), parts_.begin() + static_cast<std::ptrdiff_t>(n)};
 }
 
-void Queue::check(const redis::Script& script, const Reply& reply) const {
-  if (!reply.is_error()) return;
-  const std::string& text = reply.text();
-  if (text.starts_with("LAYOUT ")) {
-    throw Error(ExitCode::data, "layout", fmt::format("queue '{}': {}", name_, text.substr(7)),
-                "update dcoord on all hosts to the same version");
-  }
-  throw internal_error(fmt::format("script {} failed on queue '{}': {}", script.name, name_, text));
-}
-
 Task<Answer> Queue::run(const redis::Script& script, std::vector<std::string> keys,
                         std::vector<std::string> args, Patience patience) {
-  redis::Call call{&script, std::move(keys), std::move(args)};
-  Answer answer = co_await scripts_.run(std::move(call), patience);
-  check(script, answer.reply);
-  co_return answer;
-}
-
-Task<void> Queue::deliver(const Reply& reply, size_t from, Patience patience) {
-  // Messages that the script could not push itself, since their slot was migrating. They are hints,
-  // and nobody waits for ever on one: no answer is no failure.
-  if (reply.size() <= from) co_return;
-  std::vector<std::vector<std::string>> commands;
-  for (size_t i = from; i + 1 < reply.size(); i += 2) {
-    commands.push_back({"RPUSH", reply.at(i).text(), reply.at(i + 1).text()});
-    commands.push_back({"PEXPIRE", reply.at(i).text(), "60000"});
-  }
-  try {
-    co_await scripts_.run_commands(std::move(commands), patience);
-  } catch (const Error&) {  // what the script did is done all the same
-  }
+  return run_script(scripts_, script, std::move(keys), std::move(args), patience, what());
 }
 
 Task<std::vector<Pushed>> Queue::push(std::string producer, PushOptions options,
@@ -177,9 +135,9 @@ Task<std::vector<Pushed>> Queue::push(std::string producer, PushOptions options,
   const std::vector<Answer> answers = co_await scripts_.run_all(std::move(calls), patience);
   std::vector<Pushed> results;
   for (const Answer& answer : answers) {
-    check(scripts::queue_push, answer.reply);
+    check_reply(scripts::queue_push, answer.reply, what());
     results.push_back(decode_push(answer.reply));
-    if (answer.reply.word() == "pushed") co_await deliver(answer.reply, 5, patience);
+    if (answer.reply.word() == "pushed") co_await deliver(scripts_, answer.reply, 5, patience);
   }
   co_return results;
 }
@@ -198,7 +156,7 @@ Task<TakeAnswer> Queue::ask(TakeRequest request, bool wait, std::string ticket, 
                                 request.who};
   args.insert(args.end(), request.done.begin(), request.done.end());
   const Answer answer = co_await run(scripts::queue_take, parts(kAllParts), args, patience);
-  co_await deliver(answer.reply, own_size(answer.reply), patience);
+  co_await deliver(scripts_, answer.reply, own_size(answer.reply), patience);
   co_return decode_take(answer.reply, answer.sent, loop_.now());
 }
 
@@ -213,14 +171,8 @@ Task<TakeAnswer> Queue::take(TakeRequest request, TimePoint until, Patience firs
     if (waiting == nullptr) co_return answer;
     request.done.clear();
     ticket = waiting->ticket;
-    TimePoint look = std::min(waiting->look_at, until);
-    while (loop_.now() < look) {
-      const auto message = co_await scripts_.wait_message(mailbox(request.token), look);
-      if (!message) break;
-      const auto delay = look_delay(*message);
-      if (!delay || *delay == Duration::zero()) break;
-      look = std::min(look, loop_.now() + *delay);
-    }
+    co_await wait_for_look(loop_, scripts_, mailbox(request.token),
+                           std::min(waiting->look_at, until));
     patience = {std::max(until, add(loop_.now(), answer_time)), kNever};
     if (loop_.now() >= until) co_return answer;
   }
@@ -230,9 +182,8 @@ Task<long long> Queue::leave(std::string token, Patience patience) {
   std::vector<std::string> args{std::move(token)};
   const Answer answer =
       co_await run(scripts::queue_leave, parts(kAllParts), std::move(args), patience);
-  if (answer.reply.word() != "left")
-    throw unexpected_queue_reply(scripts::queue_leave, answer.reply);
-  co_await deliver(answer.reply, 2, patience);
+  if (answer.reply.word() != "left") throw unexpected_reply(scripts::queue_leave, answer.reply);
+  co_await deliver(scripts_, answer.reply, 2, patience);
   co_return answer.reply.at(1).number();
 }
 
@@ -251,7 +202,7 @@ Task<Acked> Queue::ack(std::string request, std::vector<std::string> receipts, P
     acked.count = r.at(1).number();
     for (size_t i = 2; i < r.size(); ++i) acked.gone.push_back(r.at(i).text());
   } else {
-    throw unexpected_queue_reply(scripts::queue_ack, r);
+    throw unexpected_reply(scripts::queue_ack, r);
   }
   co_return acked;
 }
@@ -267,8 +218,8 @@ Task<std::optional<long long>> Queue::nack(std::string request, std::vector<std:
       co_await run(scripts::queue_nack, parts(kAllParts), std::move(args), patience);
   const Reply& r = answer.reply;
   if (r.word() == "again") co_return std::nullopt;
-  if (r.word() != "returned") throw unexpected_queue_reply(scripts::queue_nack, r);
-  co_await deliver(r, 2, patience);
+  if (r.word() != "returned") throw unexpected_reply(scripts::queue_nack, r);
+  co_await deliver(scripts_, r, 2, patience);
   co_return r.at(1).number();
 }
 
@@ -281,7 +232,7 @@ Task<std::vector<std::optional<TimePoint>>> Queue::extend(std::vector<std::strin
   const Answer answer =
       co_await run(scripts::queue_extend, std::move(keys), std::move(args), patience);
   const Reply& r = answer.reply;
-  if (r.word() != "extended") throw unexpected_queue_reply(scripts::queue_extend, r);
+  if (r.word() != "extended") throw unexpected_reply(scripts::queue_extend, r);
   if (server_time != nullptr) *server_time = Millis(r.at(1).number());
   std::vector<std::optional<TimePoint>> ends;
   for (size_t i = 2; i < r.size(); ++i) {

@@ -186,8 +186,7 @@ class Queue {
  private:
   Task<redis::Answer> run(const redis::Script& script, std::vector<std::string> keys,
                           std::vector<std::string> args, redis::Patience patience);
-  void check(const redis::Script& script, const redis::Reply& reply) const;
-  Task<void> deliver(const redis::Reply& reply, size_t from, redis::Patience patience);
+  std::string what() const { return "queue '" + name_ + "'"; }
   /// The first `n` of: queue, ready, lanes, bodies, timers, dead, line, waiters.
   std::vector<std::string> parts(size_t n) const;
 

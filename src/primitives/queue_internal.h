@@ -4,8 +4,6 @@
 
 namespace dcoord::primitives {
 
-Error unexpected_queue_reply(const redis::Script& script, const redis::Reply& reply);
-
 /// The answer of queue/show.
 QueueView decode_queue_view(std::string name, const redis::Reply& reply);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "primitives/protocol.h"
 #include "primitives/queue.h"
 #include "primitives/queue_internal.h"
 #include "redis/scripts.h"
@@ -34,7 +35,7 @@ QueueView decode_queue_view(std::string name, const Reply& r) {
   view.name = std::move(name);
   view.server_time = Millis(r.at(1).number());
   if (r.word() == "absent") return view;
-  if (r.word() != "queue") throw unexpected_queue_reply(scripts::queue_show, r);
+  if (r.word() != "queue") throw unexpected_reply(scripts::queue_show, r);
   view.exists = true;
   size_t i = 2;
   for (long long* value :
@@ -71,7 +72,7 @@ Task<std::vector<PeekedItem>> Queue::peek(Part part, long long from, int most, P
   const Answer answer =
       co_await run(scripts::queue_peek, std::move(keys), std::move(args), patience);
   const Reply& r = answer.reply;
-  if (r.word() != "items") throw unexpected_queue_reply(scripts::queue_peek, r);
+  if (r.word() != "items") throw unexpected_reply(scripts::queue_peek, r);
   std::vector<PeekedItem> items;
   for (size_t i = 2; i < r.size(); i += 7) {
     PeekedItem item;
@@ -95,8 +96,7 @@ Task<long long> Queue::purge(Part part, std::vector<std::string> ids, Patience p
   args.insert(args.end(), ids.begin(), ids.end());
   while (true) {
     const Answer answer = co_await run(scripts::queue_purge, parts(6), args, patience);
-    if (answer.reply.word() != "purged")
-      throw unexpected_queue_reply(scripts::queue_purge, answer.reply);
+    if (answer.reply.word() != "purged") throw unexpected_reply(scripts::queue_purge, answer.reply);
     const long long now = answer.reply.at(1).number();
     purged += now;
     if (answer.reply.at(2).number() <= 0 || now == 0) co_return purged;
@@ -108,10 +108,10 @@ Task<long long> Queue::revive(std::vector<std::string> ids, Patience patience) {
   while (true) {
     const Answer answer = co_await run(scripts::queue_revive, parts_, ids, patience);
     if (answer.reply.word() != "revived")
-      throw unexpected_queue_reply(scripts::queue_revive, answer.reply);
+      throw unexpected_reply(scripts::queue_revive, answer.reply);
     const long long now = answer.reply.at(1).number();
     revived += now;
-    co_await deliver(answer.reply, 3, patience);
+    co_await deliver(scripts_, answer.reply, 3, patience);
     if (!ids.empty() || now == 0 || answer.reply.at(2).number() <= 0) co_return revived;
   }
 }
