@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/check_names.h"
+#include "cli/complete.h"
 #include "cli/config.h"
 #include "cli/context.h"
 #include "cli/globals.h"
@@ -157,22 +158,10 @@ class Run {
                        [&](const Given& given) { return given.option == option; });
   }
 
-  /// --config and --profile first: they decide what else there is to read.
   void resolve_options(const Parsed& parsed) {
-    const auto early = [&](const char* name) -> std::optional<std::string> {
-      for (const auto& given : parsed.given) {
-        if (given.option == &globals_.option(name)) return given.values.back();
-      }
-      const auto value = environment_.get(variable_name("", name));
-      return value ? std::optional(std::string(*value)) : std::nullopt;
-    };
-    ConfigPaths paths;
-    paths.only = early("config");
-    paths.user = user_config_path(environment_);
-    files_ = read_config_files(paths);
-    auto profile = early("profile");
-    if (!profile) profile = profile_in(files_);
-    const Sources sources{parsed.given, environment_, files_, profile.value_or("")};
+    auto found = find_files(parsed.given, globals_, environment_);
+    files_ = std::move(found.files);
+    const Sources sources{parsed.given, environment_, files_, std::move(found.profile)};
     check_files(sources, globals_.options, nouns_);
     resolve(globals_.options, "", sources);
     resolve(options_, invocation_.noun->name, sources);
@@ -228,6 +217,7 @@ int fail(const Error& error, const Run& run, const Words& words, const Environme
 }  // namespace
 
 int run(int argc, char** argv, const std::vector<NounEntry>& nouns) {
+  if (argc > 1 && std::string_view(argv[1]) == "__complete") return run_complete(argc, argv, nouns);
   auto start = hold::StartState::capture();
   hold::forbid_core_dumps();
   const auto args = split_argv(argc, argv);

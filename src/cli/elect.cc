@@ -93,8 +93,9 @@ Verb resign_verb() {
   verb.examples = {"dcoord elect resign scheduler", "dcoord elect resign scheduler --to web3:4711"};
   verb.declare = [o](OptionSet& set) {
     set.positional("NAME", "election", o->name, "name of the election");
-    set.text("--to", "CANDIDATE", o->to, "the candidate that shall lead next").from_environment =
-        false;
+    auto& to = set.text("--to", "CANDIDATE", o->to, "the candidate that shall lead next");
+    to.kind = "candidate";
+    to.from_environment = false;
     set.text("--request-id", "ID", o->request_id,
              "accepted everywhere; asking again is always safe")
         .from_environment = false;

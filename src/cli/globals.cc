@@ -11,10 +11,11 @@ namespace {
 
 void declare_connection(Globals& g) {
   auto& o = g.options;
-  o.texts("-u,--url", "URL", g.urls,
-          "redis://, rediss://, valkey://, valkeys://, unix://, redis+sentinel://HOST,HOST/MASTER, "
-          "redis-cluster://HOST,HOST or local:")
-      .default_text = "redis://127.0.0.1:6379/0";
+  auto& url = o.texts("-u,--url", "URL", g.urls,
+                      "redis://, rediss://, valkey://, valkeys://, unix://, "
+                      "redis+sentinel://HOST,HOST/MASTER, redis-cluster://HOST,HOST or local:");
+  url.default_text = "redis://127.0.0.1:6379/0";
+  url.kind = "url";
   o.text("--host", "HOST", g.host, "server's name or address, instead of the URL's");
   o.integer("-p,--port", "PORT", g.port, 1, 65535, "server's port, instead of the URL's");
   o.text("--socket", "PATH", g.socket, "server's unix socket, instead of the URL's host").kind =
@@ -34,7 +35,8 @@ void declare_connection(Globals& g) {
   o.flag("--tls", g.tls, "speak TLS");
   o.text("--cacert", "FILE", g.cacert, "certificates to trust (PEM), instead of the system's")
       .kind = "file";
-  o.text("--cacertdir", "DIR", g.cacertdir, "directory of certificates to trust").kind = "file";
+  o.text("--cacertdir", "DIR", g.cacertdir, "directory of certificates to trust").kind =
+      "directory";
   o.text("--cert", "FILE", g.cert, "client certificate (PEM)").kind = "file";
   o.text("--key", "FILE", g.key, "client certificate's key (PEM)").kind = "file";
   o.text("--sni", "NAME", g.sni, "name to ask the server for and to verify, instead of the host");

@@ -271,7 +271,8 @@ Verb mark_verb() {
   verb.examples = {"dcoord job mark deploy skipped --run 4711"};
   verb.declare = [o](OptionSet& set) {
     set.positional("NAME", "job", o->name, "name of the job");
-    set.positional("STATE", "state", o->state, "succeeded, failed or skipped");
+    set.positional("STATE", "", o->state, "its outcome").choices = {"succeeded", "failed",
+                                                                    "skipped"};
     declare_mark(*o, set);
     set.duration("--keep", o->keep, "how long the run is remembered after its latest change");
   };
@@ -307,9 +308,11 @@ Verb reset_verb() {
 }  // namespace
 
 void RunOption::declare(OptionSet& set) {
-  set.text("--run", "ID", run,
-           "the run, what belongs together, such as a CI pipeline; else the variable DCOORD_RUN")
-      .from_environment = false;
+  auto& option = set.text(
+      "--run", "ID", run,
+      "the run, what belongs together, such as a CI pipeline; else the variable DCOORD_RUN");
+  option.kind = "run";
+  option.from_environment = false;
 }
 
 std::string RunOption::name() const {

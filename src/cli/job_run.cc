@@ -277,9 +277,10 @@ class JobRunner {
 void JobOptions::declare(OptionSet& set) {
   set.positional("NAME", "job", name, "name of the job");
   run.declare(set);
-  set.text("--after", "A,B,...", after, "run when these jobs of the run have succeeded");
-  set.text("--after-any", "A,B,...", after_any, "run when these have ended, however");
-  set.text("--after-failure", "A,B,...", after_failure, "run when these have failed");
+  set.text("--after", "A,B,...", after, "run when these jobs of the run have succeeded").kind =
+      "jobs";
+  set.text("--after-any", "A,B,...", after_any, "run when these have ended, however").kind = "jobs";
+  set.text("--after-failure", "A,B,...", after_failure, "run when these have failed").kind = "jobs";
   set.choice("--on-dependency-failure", "WHAT", on_dependency_failure, {"fail", "skip", "run"},
              "when one comes to another end than wanted: fail (76), skip (0), or run all the same");
   set.duration("-w,--wait", wait, "wait at most so long, then exit 124; without it, for ever");

@@ -130,8 +130,10 @@ Verb release_verb() {
     set.flag("--force", o->force,
              "take it from the holder that --holder names: its command is stopped first")
         .from_environment = false;
-    set.text("--holder", "ID", o->holder, "with --force: the id that `lock show` lists")
-        .from_environment = false;
+    auto& holder =
+        set.text("--holder", "ID", o->holder, "with --force: the id that `lock show` lists");
+    holder.kind = "holder";
+    holder.from_environment = false;
     set.text("--request-id", "ID", o->request_id,
              "accepted everywhere; releasing again is always safe")
         .from_environment = false;

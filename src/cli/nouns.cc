@@ -15,6 +15,7 @@ const std::vector<NounEntry>& nouns() {
       {"locks", "OBSERVE", "all locks: who holds and who waits", locks_noun},
       {"local", "SETUP", "the private server of local: URLs", local_noun},
       {"config", "SETUP", "show the configuration and where it comes from", config_noun},
+      {"completion", "SETUP", "print what makes a shell complete dcoord's words", completion_noun},
       {"help", "SETUP", "explain a command", help_noun},
       {"version", "SETUP", "print the version", version_noun},
   };

@@ -13,6 +13,7 @@ Noun state_noun();
 Noun queue_noun();
 Noun local_noun();
 Noun config_noun();
+Noun completion_noun();
 Noun help_noun();
 Noun version_noun();
 

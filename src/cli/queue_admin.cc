@@ -303,7 +303,8 @@ Verb queue_dead_verb() {
   verb.usage = "list|show|retry|purge NAME [ID...]";
   verb.examples = {"dcoord queue dead list mails", "dcoord queue dead retry mails"};
   verb.declare = [o](OptionSet& set) {
-    set.positional("ACTION", "", o->action, "list, show, retry or purge");
+    set.positional("ACTION", "", o->action, "what to do").choices = {"list", "show", "retry",
+                                                                     "purge"};
     declare_name(*o, set);
     set.positionals("ID", o->ids, "of which items; all without");
     set.integer("--count", "N", o->count, 1, 100000, "list: how many at most");

@@ -310,7 +310,9 @@ int push(Context& context, const Options& o) {
 void declare(Options& o, OptionSet& set) {
   set.positional("NAME", "queue", o.name, "name of the queue");
   set.positionals("ITEM", o.items, "what to push; without any, or -, standard input is read");
-  set.text("--file", "PATH", o.file, "read items from a file").from_environment = false;
+  auto& file = set.text("--file", "PATH", o.file, "read items from a file");
+  file.kind = "file";
+  file.from_environment = false;
   set.flag("-0,--null", o.null, "items of the input end with a NUL byte, not a newline")
       .from_environment = false;
   set.flag("--whole", o.whole, "the whole input is one item").from_environment = false;

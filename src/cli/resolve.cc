@@ -113,4 +113,24 @@ std::optional<std::string> profile_in(const std::vector<ConfigFile>& files) {
   return std::nullopt;
 }
 
+FoundFiles find_files(const std::vector<Given>& flags, const Globals& globals,
+                      const Environment& environment) {
+  const auto early = [&](const char* name) -> std::optional<std::string> {
+    for (const auto& given : flags) {
+      if (given.option == &globals.option(name)) return given.values.back();
+    }
+    const auto value = environment.get(variable_name("", name));
+    return value ? std::optional(std::string(*value)) : std::nullopt;
+  };
+  ConfigPaths paths;
+  paths.only = early("config");
+  paths.user = user_config_path(environment);
+  FoundFiles found;
+  found.files = read_config_files(paths);
+  auto profile = early("profile");
+  if (!profile) profile = profile_in(found.files);
+  found.profile = profile.value_or("");
+  return found;
+}
+
 }  // namespace dcoord::cli

@@ -7,6 +7,7 @@
 
 #include "cli/config_file.h"
 #include "cli/environment.h"
+#include "cli/globals.h"
 #include "cli/parser.h"
 
 namespace dcoord::cli {
@@ -27,5 +28,13 @@ void resolve(OptionSet& options, std::string_view noun, const Sources& sources);
 
 /// The profile that the files say to use, if any.
 std::optional<std::string> profile_in(const std::vector<ConfigFile>& files);
+
+struct FoundFiles {
+  std::vector<ConfigFile> files;  ///< the one that counts most first
+  std::string profile;            ///< "" for none
+};
+/// What --config and --profile, or their variables, say: they decide what else there is to read.
+FoundFiles find_files(const std::vector<Given>& flags, const Globals& globals,
+                      const Environment& environment);
 
 }  // namespace dcoord::cli

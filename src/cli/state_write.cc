@@ -253,9 +253,10 @@ void StateGuardOptions::declare(OptionSet& o) {
          "fencing token of the writer: refused (79) when a newer one has written")
       .from_environment = false;
   o.flag("--fenced", fenced, "the same, with the token in DCOORD_FENCE");
-  o.text("--while-locked", "LOCK", while_locked,
-         "only while the command around this one holds that lock, else 79")
-      .from_environment = false;
+  auto& lock = o.text("--while-locked", "LOCK", while_locked,
+                      "only while the command around this one holds that lock, else 79");
+  lock.kind = "lock";
+  lock.from_environment = false;
   o.text("--request-id", "ID", request_id,
          "identity of this request: run again with the same one, it is done once")
       .from_environment = false;
