@@ -90,16 +90,24 @@ else()
   target_link_libraries(dcoord_hiredis INTERFACE hiredis)
 endif()
 
-# Header-only fmt: Debian ships only its shared library otherwise.
+# Compiled once and linked in: Debian ships only a shared library, which every start would load, and the header-only form
+# costs every source file seconds.
 add_library(dcoord_fmt INTERFACE)
 add_library(dcoord::fmt ALIAS dcoord_fmt)
 find_package(fmt 9 QUIET)
-if(NOT fmt_FOUND)
+if(fmt_FOUND)
+  add_library(dcoord_fmt_compiled STATIC "${CMAKE_CURRENT_LIST_DIR}/fmt.cc")
+  target_include_directories(dcoord_fmt_compiled SYSTEM PUBLIC
+    $<TARGET_PROPERTY:fmt::fmt-header-only,INTERFACE_INCLUDE_DIRECTORIES>)
+  target_link_libraries(dcoord_fmt_compiled PRIVATE dcoord::flags)
+  target_link_libraries(dcoord_fmt INTERFACE dcoord_fmt_compiled)
+else()
+  set(BUILD_SHARED_LIBS OFF)
   FetchContent_Declare(fmt GIT_REPOSITORY https://github.com/fmtlib/fmt.git
     GIT_TAG 60ccad511f)
   FetchContent_MakeAvailable(fmt)
+  target_link_libraries(dcoord_fmt INTERFACE fmt::fmt)
 endif()
-target_link_libraries(dcoord_fmt INTERFACE fmt::fmt-header-only)
 
 add_library(dcoord_json INTERFACE)
 add_library(dcoord::json ALIAS dcoord_json)
