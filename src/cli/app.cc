@@ -118,7 +118,8 @@ class Run {
       return show_help();
     }
     if (invocation_.verb->declare) invocation_.verb->declare(options_);
-    const auto parsed = parse(invocation_.rest, globals_.options, options_);
+    auto parsed = parse(invocation_.rest, globals_.options, options_);
+    take_form(parsed);
     if (is_given(parsed, "help")) return show_help();
     if (is_given(parsed, "version")) return show_version();
     check_usage(argv_, invocation_, globals_.options, options_, parsed);
@@ -149,6 +150,22 @@ class Run {
   static int show_version() {
     print("dcoord " DCOORD_VERSION "\n");
     return 0;
+  }
+
+  /// `-o WORD` with a word of the verb's own --as means that: `health -o nagios`.
+  void take_form(Parsed& parsed) {
+    const auto* as = find_long(options_, "as");
+    if (as == nullptr) return;
+    for (auto& given : parsed.given) {
+      if (given.option != &globals_.option("format") || given.values.empty()) continue;
+      const auto& forms = as->choices;
+      const auto& global = given.option->choices;
+      const std::string& word = given.values.back();
+      if (std::find(forms.begin(), forms.end(), word) == forms.end()) continue;
+      if (std::find(global.begin(), global.end(), word) != global.end()) continue;
+      given.option = const_cast<Option*>(as);
+      given.values = {word};
+    }
   }
 
   /// In a cluster of letters, `-qh`, where find_command does not look.

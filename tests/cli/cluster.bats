@@ -134,3 +134,16 @@ name_on_first() {
   run_split dcoord -u "redis-cluster://$node/1" lock show x
   expect_code 78
 }
+
+@test "health: every master is tried, and one that is down is a finding" {
+  start_cluster 3 1
+  run_split dcoord health --ignore persistence --ignore replicas
+  expect_code 0
+  expect_out_has "3 masters, all slots served"
+  [[ $(grep -c "ok  *lock  *127" <<<"$out") == 3 ]] || explain "not a lock on each master"
+  kill -KILL "${PIDS[2]}"
+  run_split dcoord health --ignore persistence --ignore replicas --limit 3s
+  expect_code 2
+  expect_out_has "critical"
+  expect_out_has "127.0.0.1:${PORTS[2]}"
+}

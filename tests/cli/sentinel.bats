@@ -125,3 +125,19 @@ is_master() { [[ $(redis-cli -p "$1" role | head -n 1) == master ]]; }
   run_split dcoord --host 127.0.0.1 --port "$MASTER" lock run x -- echo direct
   expect_code 0
 }
+
+@test "health: the master that the sentinels name, its replica, and their quorum" {
+  start_group
+  wait_until 30 watched
+  run_split dcoord health --deep --ignore persistence
+  expect_code 0
+  expect_out_has "1 sentinel, with a quorum for failover"
+  expect_out_has "replication"
+  [[ $(grep -c 127.0.0.1:"$REPLICA" <<<"$out") -ge 1 ]]
+  run_split dcoord health -u "redis+sentinel://127.0.0.1:$SENTINEL/other"
+  expect_code 2
+  expect_out_has "it knows no master 'other'"
+  run_split dcoord health --ignore persistence -u "redis+sentinel://127.0.0.1:$SENTINEL,127.0.0.1:1/main"
+  expect_code 1
+  expect_out_has "warning   sentinel"
+}
