@@ -20,6 +20,8 @@ constexpr Duration kBlockEndsEarly = milliseconds(110);
 constexpr Duration kLateReply = std::chrono::seconds(1);
 constexpr Duration kLongestBlock = std::chrono::hours(1);
 constexpr Duration kShortestPause = milliseconds(50);
+// Who has had no answer at all for so long is told why.
+constexpr Duration kSilence = std::chrono::seconds(1);
 // Less time than this is not begun with: a reply that is not waited for makes "not done" unknown.
 constexpr Duration kNotWorthAnAttempt = milliseconds(100);
 
@@ -117,6 +119,8 @@ Task<void> RetryingRunner::carry_out(Batch& batch, Patience patience) {
   patience.connect_until = add(patience.connect_until, asked);
   Backoff backoff;
   bool noted = false;
+  bool told = answered_;
+  const TimePoint start = loop_.now();
   Step step;
   step.why = "there was no time left to ask it";
   while (!batch.done()) {
@@ -135,11 +139,19 @@ Task<void> RetryingRunner::carry_out(Batch& batch, Patience patience) {
     if (!std::exchange(noted, true)) {
       log::note(1, fmt::format("Redis at {}: {}; trying again", endpoint(last_server()), step.why));
     }
+    // One that has not been answered at all does not look like one that waits its turn.
+    if (!told && now - start >= kSilence) {
+      told = true;
+      const std::string how_long =
+          limit() == kNever ? "" : fmt::format(" for up to {}", format_age(limit() - now));
+      log::note(0, fmt::format("{}; trying again{}", give_up(batch, step).what(), how_long));
+    }
     // The pauses shrink towards the end, so that the last attempt is not slept through.
     co_await loop_.sleep_until(add(now, std::min<Duration>(backoff.next(), (limit() - now) / 3)));
   }
   // Whoever holds something must not lose it because another server is looked at now.
   options_.refuse_eviction = false;
+  answered_ = true;
 }
 
 Task<Step> RetryingRunner::attempt_on(Channel& channel, Batch& batch, TimePoint connect_until,

@@ -68,7 +68,8 @@ class RetryingRunner : public ScriptRunner {
   Error give_up(const Batch& batch, const Step& step) const;
   Duration time_to_ask_password();
 
-  Backoff wait_backoff_;  // grows over waits that fail one after the other
+  Backoff wait_backoff_;   // grows over waits that fail one after the other
+  bool answered_ = false;  // something has been, since this runner was made
   bool in_use_ = false;
 };
 
