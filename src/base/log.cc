@@ -115,6 +115,11 @@ void note(int level, std::string_view message) {
   write_all(fmt::format("dcoord: {}\n", printable(message)));
 }
 
+void data(std::string_view text) {
+  clear_progress();
+  write_all(fmt::format("{}\n", text));
+}
+
 void progress(std::string_view text) {
   if (!current.rewrite || current.verbosity < 0) return;
   // A line that wraps could not be rewritten.

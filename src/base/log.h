@@ -26,6 +26,9 @@ void hint(std::string_view message);
 /// `level` 0 is printed unless -q, 1 with -v, 2 with -vv, 3 with -vvv.
 void note(int level, std::string_view message);
 
+/// A line for programs, as it is, whatever the verbosity: what --trace asked for.
+void data(std::string_view line);
+
 /// A line that the next one replaces, on a terminal; elsewhere nothing is printed: use note there.
 void progress(std::string_view line);
 void clear_progress();

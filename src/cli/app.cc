@@ -19,6 +19,7 @@
 #include "cli/parser.h"
 #include "cli/resolve.h"
 #include "cli/terminal.h"
+#include "cli/trace_sink.h"
 #include "cli/usage.h"
 #include "hold/start_state.h"
 #include "output/printer.h"
@@ -192,6 +193,7 @@ class Run {
     const auto* shell = find_short(options_, 'c');
     Context context(std::move(config), argv_.tail, start_,
                     shell == nullptr ? std::nullopt : shell->given);
+    context.trace_to(make_trace_sink(globals_));
     return invocation_.verb->run(context);
   }
 

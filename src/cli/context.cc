@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cli/terminal.h"
+#include "cli/trace_sink.h"
 #include "redis/local.h"
 #include "redis/runner.h"
 
@@ -44,9 +45,16 @@ redis::ScriptRunner& Context::scripts() {
   if (!scripts_) {
     redis::SessionOptions options = session_options();
     options.refuse_eviction = storage_.refuse_eviction;
-    scripts_ = redis::make_runner(loop_, config_.target, options);
+    scripts_ = traced(loop_, redis::make_runner(loop_, config_.target, options));
   }
   return *scripts_;
+}
+
+std::unique_ptr<redis::ScriptRunner> Context::traced(Loop& loop,
+                                                     std::unique_ptr<redis::ScriptRunner> runner) {
+  if (!trace_sink_) return runner;
+  return primitives::trace(loop, std::move(runner), primitives::Keys(config_.key_namespace),
+                           trace_sink_->options());
 }
 
 redis::SessionOptions Context::session_options() const {

@@ -15,6 +15,8 @@
 
 namespace dcoord::cli {
 
+class TraceSink;
+
 /// What a verb gets to work with.
 class Context {
  public:
@@ -49,6 +51,12 @@ class Context {
   void require(const Storage& storage) { storage_ = storage; }
   /// For further runners beside scripts(), which has had a look at the servers.
   redis::SessionOptions session_options() const;
+  /// From now on runners tell what they run, as --trace and its kin ask. To be called before the
+  /// first use of scripts().
+  void trace_to(std::shared_ptr<TraceSink> sink) { trace_sink_ = std::move(sink); }
+  /// A runner that does so, of a loop of its own; as it is when nothing is to be told.
+  std::unique_ptr<redis::ScriptRunner> traced(Loop& loop,
+                                              std::unique_ptr<redis::ScriptRunner> runner);
   /// A second, independent connection to the same servers, for waiting on a mailbox while holding.
   std::unique_ptr<redis::ScriptRunner> new_scripts();
   /// For a one-shot: give up connecting after --connect-timeout, and altogether after `limit` (or
@@ -65,6 +73,7 @@ class Context {
   Storage storage_;
   std::unique_ptr<output::Printer> printer_;
   std::unique_ptr<redis::ScriptRunner> scripts_;
+  std::shared_ptr<TraceSink> trace_sink_;
 };
 
 }  // namespace dcoord::cli

@@ -68,6 +68,12 @@ void declare_output(Globals& g) {
   o.choice("--color", "WHEN", g.color, {"auto", "always", "never"}, "colour");
   o.choice("--progress", "HOW", g.progress, {"auto", "plain", "none"},
            "how a long wait is shown: a line that changes, lines, nothing");
+  o.text("--trace", "KINDS", g.trace,
+         "tell each decision about lock, elect, barrier, job, queue, state, event, breaker or all, "
+         "as JSON Lines on stderr");
+  o.text("--trace-file", "FILE", g.trace_file, "append them to this file instead").kind = "file";
+  o.flag("--trace-stream", g.trace_stream,
+         "have the server record them, in the same step, for `dcoord trace NAME`");
   o.custom("-q,--quiet", "", "no hints and notes, errors only",
            [&g](std::string_view value, const Origin& origin) {
              if (parse_bool(value, origin)) g.verbosity = -1;

@@ -43,7 +43,11 @@ struct Globals {
   bool version = false;
   bool help = false;
 
-  OptionSet options;  ///< bound to the variables above
+  OptionSet options;  ///< bound to the variables around it
+
+  std::string trace;  ///< kinds, joined by commas
+  std::string trace_file;
+  bool trace_stream = false;
 
   Globals();
   Globals(const Globals&) = delete;

@@ -87,7 +87,8 @@ class Binding {
   Task<void> keep_until_ended(LockRequest request, LockGranted granted) {
     redis::SessionOptions session_options = context_.session_options();
     session_options.connect_timeout = session_options.command_timeout = times_.attempt;
-    const auto scripts = redis::make_runner(loop_, context_.config().target, session_options);
+    const auto scripts = context_.traced(
+        loop_, redis::make_runner(loop_, context_.config().target, session_options));
     const auto listener = redis::make_runner(loop_, context_.config().target, session_options);
     const Keys keys(context_.config().key_namespace);
     Lock lock(loop_, *scripts, keys, o_.lock.name);

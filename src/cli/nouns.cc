@@ -13,6 +13,7 @@ const std::vector<NounEntry>& nouns() {
        state_noun},
       {"queue", "WORK", "push items, and work on them", queue_noun},
       {"locks", "OBSERVE", "all locks: who holds and who waits", locks_noun},
+      {"trace", "OBSERVE", "what was decided about a name, on all hosts", trace_noun},
       {"health", "OBSERVE", "whether the servers will do", health_noun},
       {"local", "SETUP", "the private server of local: URLs", local_noun},
       {"config", "SETUP", "show the configuration and where it comes from", config_noun},

@@ -11,6 +11,7 @@ Noun job_noun();
 Noun barrier_noun();
 Noun state_noun();
 Noun queue_noun();
+Noun trace_noun();
 Noun health_noun();
 Noun local_noun();
 Noun config_noun();

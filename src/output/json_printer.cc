@@ -131,6 +131,11 @@ Json to_json(const Record& record) {
   return j;
 }
 
+// What is not UTF-8 (a host name, a command) must not make the output invalid.
+std::string text_of(const Json& j) {
+  return j.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 class JsonPrinter : public Printer {
  public:
   void print(const Record& record) override { write(to_json(record)); }
@@ -161,13 +166,12 @@ class JsonPrinter : public Printer {
     for (const auto& item : items) j.push_back(to_json(item));
     write(j);
   }
-  // What is not UTF-8 (a host name, a command) must not make the output invalid.
-  void write(const Json& j) {
-    write_out(j.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-  }
+  void write(const Json& j) { write_out(text_of(j) + "\n"); }
 };
 
 }  // namespace
+
+std::string json_text(const Record& record) { return text_of(to_json(record)); }
 
 std::unique_ptr<Printer> make_json_printer() { return std::make_unique<JsonPrinter>(); }
 

@@ -9,6 +9,9 @@ namespace dcoord::output {
 std::unique_ptr<Printer> make_text_printer(const Style& style);  ///< table and plain
 std::unique_ptr<Printer> make_json_printer();
 
+/// A record as one line of JSON, without the line's end.
+std::string json_text(const Record& record);
+
 /// Writes to stdout through stdio; that it arrived is checked once, when the program ends.
 void write_out(const std::string& text);
 

@@ -30,6 +30,15 @@ std::string Keys::index(int bucket, std::string_view kind) const {
   return fmt::format("{}:{{{}}}:index:{}", namespace_, bucket, kind);
 }
 
+KeyParts parts_of(std::string_view key) {
+  const size_t bucket = key.find("}:");
+  if (bucket == std::string_view::npos) return {};
+  key.remove_prefix(bucket + 2);
+  const size_t colon = key.find(':');
+  if (colon == std::string_view::npos) return {};
+  return {key.substr(0, colon), key.substr(colon + 1)};
+}
+
 void check_name(std::string_view name, std::string_view what) {
   const auto refuse = [&](std::string_view why) {
     throw usage_error(fmt::format("invalid {}: {}", what, why),

@@ -44,6 +44,8 @@ class Keys {
   std::string job_watch(std::string_view run) const { return key(run, "jobx"); }
   /// Where a request is told to look again; in the slot of the thing it waits for.
   std::string mailbox(std::string_view name, std::string_view token) const;
+  /// Of all kinds: what scripts answered about things of that name, when they are traced.
+  std::string trace(std::string_view name) const { return key(name, "trace"); }
   /// The index of one bucket's things of a kind: "lock", "elect", "queue", "barrier", "state",
   /// "job" (of runs).
   std::string index(int bucket, std::string_view kind) const;
@@ -55,6 +57,12 @@ class Keys {
   std::string key(std::string_view name, std::string_view kind) const;
   std::string namespace_;
 };
+
+/// What a key that Keys made is of: its kind, "lock" say, and its name; "" for any other.
+struct KeyParts {
+  std::string_view kind, name;
+};
+KeyParts parts_of(std::string_view key);
 
 /// Throws Error (64) unless `name` is 1 to 255 bytes of UTF-8 without control characters; `what`
 /// says what it names: "lock name".
