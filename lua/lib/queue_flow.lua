@@ -1,6 +1,5 @@
--- How items move: ready, delayed, in flight, dead; and how they get to those who wait. Uses what lib/queue_state
--- defines, s, now, and the keys ready, lanes, bodies, timers, dead, line, waiters.
--- @include lib/mail
+-- How items move: ready, delayed, in flight, dead. Uses what lib/queue_state defines, s, now, and the keys ready,
+-- lanes, bodies, timers, dead.
 
 local function read_body(raw)
   local item, at = {}, nil
@@ -29,6 +28,7 @@ end
 -- Makes up to 2000 items ready: in front, in the order given, or behind all others. Those with a lane or another
 -- priority stand in the order of their ids.
 local function put_ready(items, in_front)
+  if #items == 0 then return end
   local entries, fields, members = {}, {}, {}
   for _, item in ipairs(items) do
     if item.lane == '' and item.priority == NORMAL then
@@ -75,13 +75,19 @@ local function bury(item, reason)
   s[DEAD], s[BURIED] = s[DEAD] + 1, s[BURIED] + 1
 end
 
--- Puts items in flight under the receipts token, token.2, token.3, ...
+-- The receipts of so many items that were taken together.
+local function receipts_of(token, count)
+  local receipts = {token}
+  for i = 2, count do receipts[i] = token .. '.' .. i end
+  return receipts
+end
+
+-- Puts items in flight under the receipts of a token, which are returned.
 local function deliver(token, items, lease, flags)
-  local fields, scores = {}, {}
+  local fields, scores, receipts = {}, {}, receipts_of(token, #items)
   for i, item in ipairs(items) do
-    local receipt = i == 1 and token or token .. '.' .. i
-    fields[2 * i - 1], fields[2 * i] = receipt, pack_body(item, flags, #items)
-    scores[2 * i - 1], scores[2 * i] = now + lease, receipt
+    fields[2 * i - 1], fields[2 * i] = receipts[i], pack_body(item, flags, #items)
+    scores[2 * i - 1], scores[2 * i] = now + lease, receipts[i]
   end
   if #items > 32 then
     -- A small hash is searched from its start, for each field of many; one long value makes it a large one for good.
@@ -92,25 +98,28 @@ local function deliver(token, items, lease, flags)
   redis.call('ZADD', timers, unpack(scores))
   s[FLIGHT] = s[FLIGHT] + #items
   lower_due(now + lease)
+  return receipts
 end
 
--- What a group of deliveries still has: items and their receipts; nothing if its first is gone.
+-- Of these receipts, those that are in flight still: their items, and they themselves.
+local function in_flight(receipts)
+  local items, live = {}, {}
+  for i, raw in ipairs(redis.call('HMGET', bodies, unpack(receipts))) do
+    if raw then items[#items + 1], live[#live + 1] = read_body(raw), receipts[i] end
+  end
+  return items, live
+end
+
+-- The same of all that were taken with a token; nothing if its first is gone.
 local function delivered(token)
   local first = redis.call('HGET', bodies, token)
-  if not first then return nil end
-  local items, receipts = {read_body(first)}, {token}
-  if items[1].group > 1 then
-    local names = {}
-    for i = 2, items[1].group do names[#names + 1] = token .. '.' .. i end
-    for i, raw in ipairs(redis.call('HMGET', bodies, unpack(names))) do
-      if raw then items[#items + 1], receipts[#receipts + 1] = read_body(raw), names[i] end
-    end
-  end
-  return items, receipts
+  if not first then return {}, {} end
+  return in_flight(receipts_of(token, read_body(first).group))
 end
 
 -- Takes deliveries out of flight; how they end is the caller's affair.
 local function land(receipts)
+  if #receipts == 0 then return end
   redis.call('HDEL', bodies, unpack(receipts))
   redis.call('ZREM', timers, unpack(receipts))
   s[FLIGHT] = s[FLIGHT] - #receipts
@@ -226,74 +235,4 @@ local function pick(lane, steals, most, attempts)
     if longest then from_lane(got, longest, 0, 9, most, attempts) end
   end
   return got.items
-end
-
-local WAITER = '<dI2I2BBc0I2c0I2c0'
-local function read_waiter(raw)
-  local w = {}
-  w.deadline, w.most, w.attempts, w.steals, w.lane, w.mailbox, w.who = struct.unpack(WAITER, raw)
-  return w
-end
-
-local function leave_line(tokens)
-  if #tokens == 0 then return end
-  s[WAITERS] = s[WAITERS] - redis.call('ZREM', line, unpack(tokens))
-  redis.call('HDEL', waiters, unpack(tokens))
-  s[TOLD] = 0
-end
-
--- The first 100 in line, with false for a record that is missing.
-local function read_line()
-  local tokens = redis.call('ZRANGE', line, 0, 99)
-  if #tokens == 0 then
-    s[WAITERS] = 0
-    return tokens, {}
-  end
-  local records = redis.call('HMGET', waiters, unpack(tokens))
-  for i, raw in ipairs(records) do records[i] = raw and read_waiter(raw) end
-  return tokens, records
-end
-
--- Hands ready items to those in line, in order: an offer that must be claimed within a window. The caller, if it is
--- in line, gets its items returned instead. At most 100 are looked at; whoever is next then goes on.
-local function serve(caller)
-  if s[WAITERS] == 0 or s[READY] + s[LANED] == 0 then return nil end
-  local tokens, records = read_line()
-  local leaving, mine = {}, nil
-  for i, token in ipairs(tokens) do
-    local w = records[i]
-    if token ~= caller and (not w or w.deadline <= now) then
-      leaving[#leaving + 1] = token
-    elseif lapsed and token ~= caller then
-      -- Somebody in line did not answer: those behind are asked, and whoever comes has its place again.
-      mail(w.mailbox, 'look 0')
-      leaving[#leaving + 1] = token
-    elseif s[READY] + s[LANED] > 0 and w then
-      local items = pick(w.lane, w.steals == 1, w.most, w.attempts)
-      if #items > 0 then
-        leaving[#leaving + 1] = token
-        if token == caller then
-          mine = items
-        else
-          deliver(token, items, CLAIM_WINDOW, OFFERED)
-          mail(w.mailbox, 'claim')
-        end
-      end
-    end
-  end
-  leave_line(leaving)
-  return mine
-end
-
--- Successor rule: whoever is first in line is told when to look, if that is earlier than it would by itself.
-local function tell_first(caller)
-  if s[WAITERS] == 0 then return end
-  local more = s[READY] > 0 or (s[DUE] > 0 and s[DUE] <= now)
-  local look = more and 0 or s[DUE] - now + 1
-  local knows = s[TOLD] > now and s[TOLD] <= s[DUE]
-  if not more and (s[DUE] == 0 or look >= HEARTBEAT or knows) then return end
-  local token = redis.call('ZRANGE', line, 0, 0)[1]
-  local raw = token and redis.call('HGET', waiters, token)
-  s[TOLD] = s[DUE]
-  if raw and token ~= caller then mail(read_waiter(raw).mailbox, 'look ' .. look) end
 end

@@ -10,8 +10,7 @@ local timers, lease = KEYS[1], tonumber(ARGV[1])
 if not lease or #ARGV < 2 or #ARGV > 501 then return redis.error_reply('MISUSE queue/extend: not what the header says') end
 local time = redis.call('TIME')
 local now = math.floor((time[1] * 1e6 + time[2]) / 1000)
-local receipts = {}
-for i = 2, #ARGV do receipts[i - 1] = ARGV[i] end
+local receipts = {unpack(ARGV, 2)}
 local reply, raised = {'extended', now}, {}
 for i, score in ipairs(redis.call('ZMSCORE', timers, unpack(receipts))) do
   local ends = score and tonumber(score) or 0

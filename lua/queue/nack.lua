@@ -35,12 +35,10 @@ end
 -- @include lib/queue_state
 local s = load_state(raw)
 -- @include lib/queue_flow
+-- @include lib/queue_line
 if ring_has(ring, ARGV[1]) then return {'again'} end
-local receipts, items = {}, {}
-for i = 5, #ARGV do
-  local body = redis.call('HGET', bodies, ARGV[i])
-  if body then receipts[#receipts + 1], items[#items + 1] = ARGV[i], read_body(body) end
-end
+local before = unsettled()
+local items, receipts = in_flight({unpack(ARGV, 5)})
 if #items > 0 then
   land(receipts)
   for _, item in ipairs(items) do
@@ -56,5 +54,6 @@ end
 move_due()
 serve(nil)
 tell_first(nil)
+tell_drained(before)
 save_state(s, 't', #items > 0 and ring_add(ring, ARGV[1]) or ring or '')
 return send({'returned', #items})

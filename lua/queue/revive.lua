@@ -25,8 +25,8 @@ end
 -- @include lib/queue_state
 local s = load_state(raw)
 -- @include lib/queue_flow
-local ids = {}
-for i, id in ipairs(ARGV) do ids[i] = id end
+-- @include lib/queue_line
+local ids = {unpack(ARGV)}
 if #ids == 0 then ids = redis.call('ZRANGE', dead, 0, 499) end
 local items, fields = {}, {}
 for _, id in ipairs(ids) do

@@ -25,6 +25,7 @@ end
 -- @include lib/queue_state
 local s = load_state(raw)
 -- @include lib/queue_flow
+-- @include lib/queue_drained
 count_up(s, DONE, MINUTE_DONE, 0)
 local groups, oldest = {}, 0
 local function seen(id)

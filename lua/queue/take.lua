@@ -7,10 +7,11 @@
   KEYS[6]  dead
   KEYS[7]  line
   KEYS[8]  waiters
+  KEYS[9]  producers that wait for room
   ARGV[1]  token of the request; the receipts are TOKEN, TOKEN.2, TOKEN.3, ...
   ARGV[2]  lease, ms
   ARGV[3]  how many at most, up to 500
-  ARGV[4]  flags: w wait in line; s steal from other lanes
+  ARGV[4]  flags: w wait in line; s steal from other lanes; e wait only while something is left that may become ready
   ARGV[5]  lane of its own, or ''
   ARGV[6]  attempts after which an item is given to nobody but goes to the dead, or 0
   ARGV[7]  ticket of an earlier reply to this token, or 0
@@ -25,8 +26,8 @@
   Retry  safe: the token finds its items or its place again, and receipts that are done stay so
 ]]
 -- @include lib/queue_layout
-local queue, ready, lanes, bodies, timers, dead, line, waiters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6],
-  KEYS[7], KEYS[8]
+local queue, ready, lanes, bodies, timers, dead, line, waiters, room = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5],
+  KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local token, lease, most, flags, lane = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local attempts = tonumber(ARGV[6])
 if not (lease and most and attempts and tonumber(ARGV[7])) or most < 1 or most > 500 or #ARGV > 509 then
@@ -45,16 +46,14 @@ end
 local s = load_state(raw)
 -- @include lib/queue_done
 if ring_has(ring, token) then return {'gone'} end
-local done = 0
+local done, before = 0, unsettled()
 if #ARGV > 9 then
-  local receipts = {}
-  for i = 10, #ARGV do receipts[i - 9] = ARGV[i] end
-  done = finish_deliveries(receipts)
+  done = finish_deliveries({unpack(ARGV, 10)})
 end
 local mine = redis.call('HGET', bodies, token)
 
 -- The common case: nobody waits, nothing is due, and there are only items like all others.
-if not mine and s[WAITERS] == 0 and s[LANED] == 0 and (s[DUE] == 0 or s[DUE] > now) and most == 1 and
+if not mine and s[WAITERS] == 0 and s[PUSHERS] == 0 and s[LANED] == 0 and (s[DUE] == 0 or s[DUE] > now) and most == 1 and
   (attempts == 0 or s[RETURNED] == 0) and s[READY] > 0 then
   local entry = redis.call('LPOP', ready)
   if entry then
@@ -69,12 +68,15 @@ if not mine and s[WAITERS] == 0 and s[LANED] == 0 and (s[DUE] == 0 or s[DUE] > n
 end
 
 -- @include lib/queue_flow
+-- @include lib/queue_line
+-- @include lib/queue_room
+local long = length()
 local joined = s[WAITERS] > 0 and redis.call('ZSCORE', line, token)
 
 local function taken(items, receipts, left)
   local reply = {'taken', left, #items, done}
   for i, item in ipairs(items) do
-    reply[#reply + 1] = receipts and receipts[i] or (i == 1 and token or token .. '.' .. i)
+    reply[#reply + 1] = receipts[i]
     reply[#reply + 1] = id_text(item)
     reply[#reply + 1] = item.attempts + 1
     reply[#reply + 1] = item.payload
@@ -86,7 +88,9 @@ local function finish(reply)
   if s[WAITERS] > 0 then
     serve(nil)
     tell_first(token)
+    tell_drained(before)
   end
+  tell_room(long)
   save_state(s)
   -- A queue that nothing was ever pushed to is no more than its consumers.
   if s[PUSHED] == 0 then redis.call('PEXPIRE', queue, DAY) end
@@ -112,18 +116,19 @@ end
 move_due()
 local wants_wait = string.find(flags, 'w', 1, true)
 local steals = string.find(flags, 's', 1, true) ~= nil
-local record = struct.pack(WAITER, now + LIVENESS, most, attempts, steals and 1 or 0, #lane, lane, #ARGV[8], ARGV[8],
+local ends = string.find(flags, 'e', 1, true) ~= nil
+local record = struct.pack(WAITER, now + LIVENESS, most, attempts, (steals and 1 or 0) + (ends and 2 or 0), #lane, lane, #ARGV[8], ARGV[8],
   #ARGV[9], ARGV[9])
 -- In line it gets them in its turn; else those in line come first.
 if joined then redis.call('HSET', waiters, token, record) end
 local items = serve(token)
 if not items and s[READY] + s[LANED] > 0 and not joined then items = pick(lane, steals, most, attempts) end
 if items and #items > 0 then
-  deliver(token, items, lease, 0)
-  return finish(taken(items, nil, lease))
+  local receipts = deliver(token, items, lease, 0)
+  return finish(taken(items, receipts, lease))
 end
 local left_over = s[READY] > 0 or (s[DUE] > 0 and s[DUE] <= now)
-if not wants_wait and not left_over then
+if (not wants_wait and not left_over) or (ends and unsettled() == 0) then
   if not raw then return {'empty', 0, 0, 0, done} end
   if joined then leave_line({token}) end
   return finish({'empty', s[LANED], s[DELAYED], s[FLIGHT], done})
@@ -141,6 +146,7 @@ if not joined then
   redis.call('PEXPIRE', line, DAY)
   redis.call('PEXPIRE', waiters, DAY)
   s[WAITERS] = s[WAITERS] + 1
+  if ends then s[ENDERS] = s[ENDERS] + 1 end
 end
 local place = redis.call('ZRANK', line, token) or 0
 local look = HEARTBEAT

@@ -4,9 +4,10 @@
 
 namespace dcoord::cli {
 
-HeldLease::HeldLease(Context& context, hold::Supervisor& supervisor, Lease lease)
+HeldLease::HeldLease(Context& context, hold::Supervisor& supervisor, Lease lease, int place)
     : context_(context),
       supervisor_(supervisor),
+      place_(place),
       lease_(std::move(lease)),
       lost_(context.loop()),
       keeper_(context.loop(), lease_.times, lease_.valid_end, hooks()) {
@@ -17,7 +18,7 @@ Task<hold::Outcome> HeldLease::run(hold::Command command, hold::Options options)
   hold::Outcome outcome;
   if (loss_) co_return lost_outcome();
   Task<hold::Outcome> running =
-      supervisor_.run(std::move(command), std::move(options), lease_.valid_end);
+      supervisor_.run(std::move(command), std::move(options), lease_.valid_end, place_);
   outcome = co_await running;
   if (!outcome.tree_ended) survivors_ = outcome.survivors;
   // The guard may have ended it before a renewal had failed for good.
@@ -64,12 +65,12 @@ LeaseKeeper::Hooks HeldLease::hooks() {
     lease_.valid_end = valid_end;
     if (lease_.renewed) lease_.renewed(valid_end);
     // What ends a command for another reason, its time being up, ends not the lease.
-    if (supervisor_.running()) supervisor_.extend(valid_end);
+    if (supervisor_.running(place_)) supervisor_.extend(valid_end, place_);
     return true;
   };
   hooks.lost = [this](const LossReason& reason) {
     if (!loss_) loss_ = reason;
-    supervisor_.lose();
+    supervisor_.lose(place_);
     lost_.set();
   };
   return hooks;

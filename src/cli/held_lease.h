@@ -28,7 +28,8 @@ class HeldLease {
     std::function<void(TimePoint valid_end)> renewed;
   };
 
-  HeldLease(Context& context, hold::Supervisor& supervisor, Lease lease);
+  /// Of a supervisor with a crew, `place` is where the commands run.
+  HeldLease(Context& context, hold::Supervisor& supervisor, Lease lease, int place = 0);
 
   /// Runs a command. When the lease is lost already it is not started: the outcome is `lost`, with
   /// loss() set. Throws Error when the system refuses.
@@ -56,6 +57,7 @@ class HeldLease {
 
   Context& context_;
   hold::Supervisor& supervisor_;
+  const int place_;
   Lease lease_;
   std::optional<LossReason> loss_;
   std::optional<std::string> survivors_;

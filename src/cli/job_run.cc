@@ -225,8 +225,7 @@ class JobRunner {
   Task<bool> record(hold::Outcome outcome) {
     const bool ended = outcome.ending == hold::Ending::by_itself;
     const bool succeeded = ended && outcome.status == 0;
-    int code = (outcome.status >> 8) & 0xff;
-    if ((outcome.status & 0x7f) != 0) code = 128 + (outcome.status & 0x7f);
+    int code = wait_code(outcome.status);
     if (outcome.ending == hold::Ending::max_time) code = to_int(ExitCode::timed_out);
     if (outcome.ending == hold::Ending::not_started)
       code = to_int(outcome.exec_errno == ENOENT ? ExitCode::not_found : ExitCode::not_executable);

@@ -259,16 +259,7 @@ Verb queue_peek_verb() {
     check_name(o->name, "queue name");
     const Keys keys(context.config().key_namespace);
     Queue queue(context.loop(), context.scripts(), keys, o->name);
-    auto items = read(context, queue, Part::ready, o->count);
-    const auto others = read(context, queue, Part::lanes, o->count);
-    // Those that come first: of higher priority before, of lower behind what is normal.
-    const auto split = std::partition_point(others.begin(), others.end(), [](const PeekedItem& i) {
-      return i.lane.empty() && i.priority > kNormalPriority;
-    });
-    items.insert(items.begin(), others.begin(), split);
-    items.insert(items.end(), split, others.end());
-    if (static_cast<long long>(items.size()) > o->count)
-      items.resize(static_cast<size_t>(o->count));
+    const auto items = context.loop().run(queue.next(o->count, context.patience()));
     print_items(context, items, false);
     return to_int(items.empty() ? ExitCode::no : ExitCode::ok);
   };

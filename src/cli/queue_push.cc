@@ -16,6 +16,7 @@
 #include "cli/held.h"
 #include "cli/queue_input.h"
 #include "cli/queue_verbs.h"
+#include "cli/size_option.h"
 #include "output/payload.h"
 #include "primitives/queue.h"
 
@@ -28,6 +29,7 @@ using namespace std::chrono_literals;
 constexpr size_t kGroupBytes = 2 << 20;    // in one pipeline
 constexpr size_t kBatchBytes = 256 << 10;  // in one script
 constexpr long long kGroupBatches = 16;
+constexpr Duration kLook = 10s;  // who waits for room and is not called looks again
 // Of input that comes as fast as it is read; of other input a batch is sent sooner.
 constexpr long long kFastBatch = 1000, kSlowBatch = 50;
 
@@ -41,7 +43,7 @@ struct Options {
   PushOptions push;
   long long priority = kNormalPriority;
   std::optional<Duration> wait;
-  size_t max_size = 1 << 20;
+  long long max_size = 1 << 20;
   long long resume_from = 0;
   std::string request_id;
 };
@@ -64,8 +66,8 @@ class QueuePush {
 
   Task<void> push_all(std::vector<std::string> items) {
     for (size_t i = 0; i < items.size(); ++i)
-      if (items[i].size() > o_.max_size)
-        refuse_large_item(static_cast<long long>(i) + 1, items[i].size(), o_.max_size);
+      if (items[i].size() > max_size())
+        refuse_large_item(static_cast<long long>(i) + 1, items[i].size(), max_size());
     for (auto& item : items) {
       gather(std::move(item));
       if (full()) co_await send();
@@ -74,7 +76,7 @@ class QueuePush {
   }
 
   Task<void> push_input(int fd, Framing framing) {
-    ItemReader reader(context_.loop(), fd, framing, o_.max_size);
+    ItemReader reader(context_.loop(), fd, framing, max_size());
     const long long enough = o_.batch_size.value_or(kSlowBatch);
     TimePoint until = kNever;
     std::string item;
@@ -100,6 +102,7 @@ class QueuePush {
   }
 
  private:
+  size_t max_size() const { return static_cast<size_t>(o_.max_size); }
   bool json() const { return context_.config().format == Config::Format::json; }
 
   /// The next item of the input, checked. What is wrong with one stops all that is not sent yet.
@@ -165,7 +168,6 @@ class QueuePush {
   }
 
   Task<void> send() {
-    Duration pause = 20ms;
     const TimePoint until = add(context_.loop().now(), o_.wait.value_or(Duration::zero()));
     while (!items_.empty()) {
       std::vector<PushBatch> out = batches();
@@ -191,8 +193,8 @@ class QueuePush {
       show_progress();
       if (gone > 0) continue;
       if (context_.loop().now() >= until) throw with_progress(queue_full());
-      co_await context_.loop().sleep_until(std::min(until, context_.loop().now() + pause));
-      pause = std::min<Duration>(pause * 2, 500ms);
+      const TimePoint look_at = std::min(until, add(context_.loop().now(), kLook));
+      co_await queue_.wait(producer_, look_at);
     }
     bytes_ = 0;
   }
@@ -285,6 +287,7 @@ int push(Context& context, const Options& o) {
   if (o.wait && o.push.max_length == 0) throw usage_error("-w waits for room: see --max-length");
   Options options = o;
   options.push.priority = static_cast<int>(o.priority);
+  options.push.waits = o.wait.has_value();
   if (!o.push.lane.empty()) check_name(o.push.lane, "worker id");
 
   UniqueFd file;
@@ -330,12 +333,7 @@ void declare(Options& o, OptionSet& set) {
   set.integer("--max-length", "N", o.push.max_length, 0, 1LL << 50,
               "refuse (75) what would make it longer; 0: no limit");
   set.duration("-w,--wait", o.wait, "with --max-length: wait for room so long");
-  set.custom("--max-size", "SIZE", "largest item (default: 1MiB)",
-             [&o](std::string_view value, const Origin& origin) {
-               const auto size = parse_size(value);
-               if (!size) throw bad_value("size", value, origin, "try 1MiB, 64KiB, 1000");
-               o.max_size = *size;
-             });
+  size_option(set, "--max-size", o.max_size, 64 << 20, "refuse a larger item");
   set.integer("--resume-from", "N", o.resume_from, 0, 1LL << 50,
               "pass over the first N items of the input")
       .from_environment = false;

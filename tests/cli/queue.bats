@@ -1,6 +1,7 @@
 # The queue as a user types it.
 load helper
 load lock_helper
+load queue_helper
 
 setup() {
   clean_environment
@@ -10,15 +11,6 @@ teardown() {
   end_background
   stop_server
 }
-
-# background COMMAND...: sets JOB.
-background() {
-  "$@" 3>&- &
-  JOB=$!
-  BACKGROUND+=("$JOB")
-}
-field() { dcoord queue show "$1" --json | grep -o "\"$2\":[0-9]*" | head -n 1 | cut -d: -f2; }
-has() { [[ $(field "$1" "$2") == "$3" ]]; }
 
 @test "push and pop: arguments in order, one a call, exit 1 when there is none" {
   run_split dcoord queue push q one 'two words' -- --three ''
