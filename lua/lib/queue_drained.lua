@@ -12,7 +12,7 @@ end
 -- If nothing is left that could become ready, though `before` items were: tells those among the first 100 in line that
 -- wait for this. Others see it at their next look.
 local function tell_drained(before)
-  if s[ENDERS] == 0 or before == 0 or unsettled() > 0 then return end
+  if s[ENDERS] == 0 or before == 0 or unsettled(s) > 0 then return end
   local tokens = redis.call('ZRANGE', line, 0, 99)
   if #tokens == 0 then return end
   for _, raw in ipairs(redis.call('HMGET', waiters, unpack(tokens))) do

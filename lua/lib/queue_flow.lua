@@ -1,5 +1,6 @@
 -- How items move: ready, delayed, in flight, dead. Uses what lib/queue_state defines, s, now, and the keys ready,
 -- lanes, bodies, timers, dead.
+-- @include lib/queue_flight
 
 local function read_body(raw)
   local item, at = {}, nil
@@ -20,10 +21,6 @@ local function pack_body(item, flags, group)
 end
 
 local function id_text(item) return string.format('%.0f', item.id) end
-
-local function lower_due(at)
-  if s[DUE] == 0 or at < s[DUE] then s[DUE] = at end
-end
 
 -- Makes up to 2000 items ready: in front, in the order given, or behind all others. Those with a lane or another
 -- priority stand in the order of their ids.
@@ -68,36 +65,25 @@ local function delay(items, until_ms)
   lower_due(until_ms)
 end
 
-local function bury(item, reason)
-  local id = id_text(item)
-  redis.call('HSET', bodies, '!' .. id, pack_body(item, 0, 0), '?' .. id, reason)
-  redis.call('ZADD', dead, now, id)
-  s[DEAD], s[BURIED] = s[DEAD] + 1, s[BURIED] + 1
-end
-
--- The receipts of so many items that were taken together.
-local function receipts_of(token, count)
-  local receipts = {token}
-  for i = 2, count do receipts[i] = token .. '.' .. i end
-  return receipts
+local function bury(items, reason)
+  if #items == 0 then return end
+  local fields, scores = {}, {}
+  for i, item in ipairs(items) do
+    local id = id_text(item)
+    fields[4 * i - 3], fields[4 * i - 2], fields[4 * i - 1], fields[4 * i] = '!' .. id, pack_body(item, 0, 0), '?' .. id,
+      reason
+    scores[2 * i - 1], scores[2 * i] = now, id
+  end
+  redis.call('HSET', bodies, unpack(fields))
+  redis.call('ZADD', dead, unpack(scores))
+  s[DEAD], s[BURIED] = s[DEAD] + #items, s[BURIED] + #items
 end
 
 -- Puts items in flight under the receipts of a token, which are returned.
 local function deliver(token, items, lease, flags)
-  local fields, scores, receipts = {}, {}, receipts_of(token, #items)
-  for i, item in ipairs(items) do
-    fields[2 * i - 1], fields[2 * i] = receipts[i], pack_body(item, flags, #items)
-    scores[2 * i - 1], scores[2 * i] = now + lease, receipts[i]
-  end
-  if #items > 32 then
-    -- A small hash is searched from its start, for each field of many; one long value makes it a large one for good.
-    fields[#fields + 1] = '-'
-    fields[#fields + 1] = string.rep(' ', 65)
-  end
-  redis.call('HSET', bodies, unpack(fields))
-  redis.call('ZADD', timers, unpack(scores))
-  s[FLIGHT] = s[FLIGHT] + #items
-  lower_due(now + lease)
+  local packed, receipts = {}, receipts_of(token, #items)
+  for i, item in ipairs(items) do packed[i] = pack_body(item, flags, #items) end
+  put_in_flight(receipts, packed, lease)
   return receipts
 end
 
@@ -159,13 +145,13 @@ local function move_due()
   s[DUE] = first[2] and tonumber(first[2]) or 0
 end
 
--- A consumer gets no more in one go once that has this many bytes; so many go to the dead on the way.
-local MOST_BYTES, MOST_BURIED = 4194304, 100
+-- So many go to the dead on the way to a consumer.
+local MOST_BURIED = 100
 
--- Adds to got.items until there are `most` of them; one that was tried too often goes to the dead instead.
+-- Adds to got.items; one that was tried too often goes to the dead instead.
 local function accept(got, item, attempts)
   if attempts > 0 and item.attempts >= attempts then
-    bury(item, '')
+    bury({item}, '')
     got.buried = got.buried + 1
   else
     got.items[#got.items + 1] = item
@@ -175,16 +161,9 @@ end
 
 local function from_list(got, most, attempts)
   while s[READY] > 0 and #got.items < most and got.bytes < MOST_BYTES and got.buried < MOST_BURIED do
-    -- Small steps until it is known how large the items are.
-    local each = #got.items > 0 and got.bytes / #got.items + 1 or MOST_BYTES / 16
-    local step = math.max(1, math.min(most - #got.items, math.floor((MOST_BYTES - got.bytes) / each)))
-    local entries = redis.call('LPOP', ready, step)
-    if not entries then
-      s[READY] = 0
-      return
+    for _, raw in ipairs(pop_entries(most - #got.items, MOST_BYTES - got.bytes)) do
+      accept(got, read_entry(raw), attempts)
     end
-    s[READY] = s[READY] - #entries
-    for _, raw in ipairs(entries) do accept(got, read_entry(raw), attempts) end
   end
 end
 

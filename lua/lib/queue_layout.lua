@@ -9,5 +9,7 @@ local MINUTE_AT, MINUTE_PUSHED, MINUTE_DONE, BEFORE_PUSHED, BEFORE_DONE, ENDERS,
 -- delivered together, priority and lane.
 local ENTRY, PREFIX, BODY = '<dI2', '<BdI2BBc0', '<BdI2BBc0dI2'
 local OFFERED = 1
+-- No call moves more items than this one by one, nor gives a consumer more bytes.
+local MOST_MOVED, MOST_BYTES = 250, 4194304
 local NORMAL, NUL = 5, string.char(0)
 local HEARTBEAT, LIVENESS, CLAIM_WINDOW, MINUTE, DAY = 10000, 25000, 1000, 60000, 86400000

@@ -24,11 +24,11 @@ local function read_line()
 end
 
 -- Hands ready items to those in line, in order: an offer that must be claimed within a window. The caller, if it is
--- in line, gets its items returned instead. At most 100 are looked at; whoever is next then goes on.
+-- in line, gets its items returned instead. At most 100 are looked at, and 250 items handed out; whoever is next then goes on.
 local function serve(caller)
   if s[WAITERS] == 0 or s[READY] + s[LANED] == 0 then return nil end
   local tokens, records = read_line()
-  local leaving, mine = {}, nil
+  local leaving, mine, given = {}, nil, 0
   for i, token in ipairs(tokens) do
     local w = records[i]
     if token ~= caller and (not w or w.deadline <= now) then
@@ -37,8 +37,9 @@ local function serve(caller)
       -- Somebody in line did not answer: those behind are asked, and whoever comes has its place again.
       mail(w.mailbox, 'look 0')
       leaving[#leaving + 1] = token
-    elseif s[READY] + s[LANED] > 0 and w then
-      local items = pick(w.lane, w.steals, w.most, w.attempts)
+    elseif s[READY] + s[LANED] > 0 and w and given < MOST_MOVED then
+      local items = pick(w.lane, w.steals, math.min(w.most, MOST_MOVED - given), w.attempts)
+      given = given + #items
       if #items > 0 then
         leaving[#leaving + 1] = token
         if token == caller then

@@ -26,7 +26,7 @@ end
 local s = load_state(raw)
 -- @include lib/queue_done
 if ring_has(ring, ARGV[1]) then return {'again'} end
-local before = unsettled()
+local before = unsettled(s)
 local n, gone = finish_deliveries({unpack(ARGV, 2)})
 if n > 0 then save_state(s, 't', ring_add(ring, ARGV[1])) end
 local reply = {'done', n, #gone, unpack(gone)}

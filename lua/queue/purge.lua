@@ -29,7 +29,7 @@ end
 local s = load_state(raw)
 -- @include lib/queue_drained
 -- @include lib/queue_room
-local purged, before, long = 0, unsettled(), length()
+local purged, before, long = 0, unsettled(s), length(s)
 
 -- Takes members out of a sorted set and their fields out of the bodies.
 local function throw(set, members, fields, count)

@@ -23,7 +23,7 @@
   ARGV[9]  for how long, ms
   ARGV[10] name of the queue, for the index
   ARGV[11] mailbox to be called when there is room again, or ''
-  ARGV[12..] the items, 2000 at most
+  ARGV[12..] the items, 2000 at most; 250 with a delay, a lane or a priority
   Returns  {pushed, first id, how many, position behind, length, unsent...}  the ids follow each other
   Returns  {again, first id, how many, position behind}  all were pushed before; 0, 0 if it is not known under which ids
   Returns  {duplicate}  an item with that id was pushed before
@@ -40,6 +40,8 @@ local most, window, count = tonumber(ARGV[7]), tonumber(ARGV[9]), #ARGV - 11
 if not (position and pause and priority and most and window) or count < 1 or count > 2000 then
   return redis.error_reply('MISUSE queue/push: a number is not one')
 end
+local plain = pause == 0 and lane == '' and priority == NORMAL
+if not plain and count > MOST_MOVED then return redis.error_reply('MISUSE queue/push: too many items at once') end
 local time = redis.call('TIME')
 local now_us = time[1] * 1e6 + time[2]
 local now = math.floor(now_us / 1000)
@@ -68,7 +70,7 @@ if ARGV[8] ~= '' then
   local remembered = redis.call('ZSCORE', KEYS[11], ARGV[8])
   if remembered and tonumber(remembered) > now then return {'duplicate'} end
 end
-local before = length()
+local before = length(s)
 local take = count - skip
 if most > 0 then
   take = math.min(take, math.max(0, most - before))
@@ -103,7 +105,7 @@ local from = 11 + skip
 local reply = {'pushed', string.format('%.0f', first), take, string.format('%.0f', behind), before + take}
 
 -- The common case: nobody waits, nothing is due, and the items are like all others.
-if pause == 0 and lane == '' and priority == NORMAL and ARGV[8] == '' and s[WAITERS] == 0 then
+if plain and ARGV[8] == '' and s[WAITERS] == 0 then
   local entries, pack = {}, struct.pack
   for i = 1, take do entries[i] = pack(ENTRY, first + i - 1, 0) .. ARGV[from + i] end
   redis.call('RPUSH', ready, unpack(entries))

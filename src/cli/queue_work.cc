@@ -6,7 +6,6 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "cli/check_names.h"
 #include "cli/context.h"
 #include "cli/queue_verbs.h"
 #include "cli/queue_worker.h"
@@ -53,8 +52,8 @@ void declare(WorkOptions& o, OptionSet& set) {
 }
 
 int work(Context& context, WorkOptions& o) {
-  check_name(o.name, "queue name");
-  if (!o.worker.empty()) check_name(o.worker, "worker id");
+  primitives::check_name(o.name, "queue name");
+  if (!o.worker.empty()) primitives::check_name(o.worker, "worker id");
   if (o.retry_delay == kForever) throw usage_error("--retry-delay must end some time");
   o.command.check();
   o.lease.flag = "--lease";

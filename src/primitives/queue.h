@@ -16,7 +16,9 @@
 namespace dcoord::primitives {
 
 /// One script pushes at most so many items, takes so many, ends so many deliveries.
-inline constexpr int kMostPushed = 2000, kMostTaken = 500, kMostAcked = 2000;
+inline constexpr int kMostPushed = 2000, kMostTaken = 250, kMostAcked = 2000;
+/// Of items with a delay, a lane or a priority, and of those that are given back.
+inline constexpr int kMostMoved = 250;
 inline constexpr int kNormalPriority = 5;
 
 /// What all items of a push have in common.

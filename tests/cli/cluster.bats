@@ -147,3 +147,32 @@ name_on_first() {
   expect_out_has "critical"
   expect_out_has "127.0.0.1:${PORTS[2]}"
 }
+
+@test "queues: push, wait, work and a list over all nodes, while a queue's slot moves to another one" {
+  start_cluster 3 0
+  local name slot from to
+  for name in a b c d e; do seq 20 | dcoord queue push "$name"; done
+  [[ $(dcoord queue list --json | grep -c '"ready":20') == 5 ]]
+  for name in b c d e; do
+    dcoord queue work "$name" --until-empty --concurrency 2 -- sh -c "cat >>'$DIR/$name.got'; echo >>'$DIR/$name.got'"
+    [[ $(grep . "$DIR/$name.got" | sort -n) == "$(seq 20)" ]]
+  done
+  slot=$(at 0 cluster keyslot "$(for from in 0 1 2; do at "$from" --scan --pattern 'dcoord:*:queue:a'; done)")
+  for from in 0 1 2; do [[ -n $(at "$from" cluster getkeysinslot "$slot" 1) ]] && break; done
+  to=$(((from + 1) % 3))
+  "$DCOORD" queue work a -- sh -c "cat >>'$DIR/a.got'; echo >>'$DIR/a.got'" 3>&- &
+  local worker=$!
+  BACKGROUND+=("$worker")
+  at "$to" cluster setslot "$slot" importing "$(at "$from" cluster myid)"
+  at "$from" cluster setslot "$slot" migrating "$(at "$to" cluster myid)"
+  local key
+  for key in $(at "$from" cluster getkeysinslot "$slot" 100); do
+    at "$from" migrate 127.0.0.1 "${PORTS[$to]}" "$key" 0 5000
+  done
+  for key in 0 1 2; do at "$key" cluster setslot "$slot" node "$(at "$to" cluster myid)"; done
+  echo 21 | dcoord queue push a
+  wait_until 30 sh -c "[ \$(grep -c . '$DIR/a.got') -ge 21 ]"
+  kill "$worker"
+  wait "$worker" || true
+  [[ $(grep . "$DIR/a.got" | sort -n) == "$(seq 21)" ]]
+}

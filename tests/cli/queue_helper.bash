@@ -6,6 +6,12 @@ background() {
   JOB=$!
   BACKGROUND+=("$JOB")
 }
+# job_ends CODE: waits for JOB.
+job_ends() {
+  local got=0
+  wait "$JOB" || got=$?
+  [[ $got == "$1" ]] || { echo "ended with $got, not $1" >&2; return 1; }
+}
 # field QUEUE NAME, has QUEUE NAME N: what `queue show` says.
 field() { dcoord queue show "$1" --json | grep -o "\"$2\":[0-9]*" | head -n 1 | cut -d: -f2; }
 has() { [[ $(field "$1" "$2") == "$3" ]]; }

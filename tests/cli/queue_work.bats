@@ -181,9 +181,7 @@ start_work() { background "$DCOORD" queue work q "$@"; }
   wait_until 20 test -e "$BATS_TEST_TMPDIR/begun"
   kill "$JOB"
   touch "$BATS_TEST_TMPDIR/go"
-  code=0
-  wait "$JOB" || code=$?
-  expect_code 143
+  job_ends 143
   has q 'done' 1
   has q ready 1
 }
@@ -195,9 +193,7 @@ start_work() { background "$DCOORD" queue work q "$@"; }
   kill "$JOB"
   # Two signals of a kind at once are one.
   while alive "$(<"$BATS_TEST_TMPDIR/pid")"; do kill "$JOB" 2>/dev/null || break; sleep 0.1; done
-  code=0
-  wait "$JOB" || code=$?
-  expect_code 143
+  job_ends 143
   has q ready 1
   has q returned 0
 }
@@ -208,9 +204,7 @@ start_work() { background "$DCOORD" queue work q "$@"; }
   wait_until 20 has q 'done' 1
   wait_until 20 has q waiting 1
   kill "$JOB"
-  code=0
-  wait "$JOB" || code=$?
-  expect_code 143
+  job_ends 143
   has q waiting 0
 }
 
@@ -300,4 +294,40 @@ start_work() { background "$DCOORD" queue work q "$@"; }
   run_split dcoord --json queue work q --until-empty --max-attempts 1 -- grep -q a
   expect_code 1
   expect_out_has '"queue":"q","done":1,"failed":0,"dead":1,"lost":0,"given_back":0,"elapsed_ms":'
+}
+
+@test "work: a guard that is killed takes its command with it, and the work goes on" {
+  dcoord queue push q a
+  start_work --lease 2s --retry-delay 0 -- sh -c "
+    [ \$DCOORD_ATTEMPT -gt 1 ] && exit 0
+    setsid sleep 300 & echo \$! >'$BATS_TEST_TMPDIR/pid'; wait"
+  wait_until 20 test -s "$BATS_TEST_TMPDIR/pid"
+  local guard
+  for guard in $(pgrep -P "$JOB"); do kill -KILL "$guard"; done
+  wait_until 20 not_alive "$(<"$BATS_TEST_TMPDIR/pid")"
+  wait_until 20 has q 'done' 1
+  kill "$JOB"
+  wait "$JOB" || true
+}
+
+@test "work: stopped beyond its lease, its command is dead by then and others have the item" {
+  dcoord queue push q a
+  start_work --lease 1s -- sh -c "echo \$\$ >'$BATS_TEST_TMPDIR/pid'; exec sleep 300"
+  wait_until 20 test -s "$BATS_TEST_TMPDIR/pid"
+  kill -STOP "$JOB"
+  run_split dcoord queue pop q -w 20 --json
+  expect_out_has '"attempt":2'
+  not_alive "$(<"$BATS_TEST_TMPDIR/pid")"
+}
+
+@test "work: what a command leaves in the background lives on, and the next one is run" {
+  dcoord queue push q a b
+  work --until-empty -- sh -c "sleep 300 >/dev/null 2>&1 & echo \$! >>'$BATS_TEST_TMPDIR/pids'"
+  expect_code 0
+  local pid
+  for pid in $(<"$BATS_TEST_TMPDIR/pids"); do alive "$pid"; kill "$pid"; done
+  [[ $(wc -l <"$BATS_TEST_TMPDIR/pids") == 2 ]]
+  dcoord queue push q c
+  work --until-empty --tree kill -- sh -c "sleep 300 >/dev/null 2>&1 & echo \$! >'$BATS_TEST_TMPDIR/pid'"
+  not_alive "$(<"$BATS_TEST_TMPDIR/pid")"
 }
