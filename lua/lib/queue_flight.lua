@@ -32,6 +32,14 @@ local function receipts_of(token, count)
   return receipts
 end
 
+-- Whether any item but the first that a token took is in flight.
+local function any_in_flight(token, most)
+  for _, body in ipairs(redis.call('HMGET', bodies, unpack(receipts_of(token, most), 2))) do
+    if body then return true end
+  end
+  return false
+end
+
 -- Puts packed bodies in flight.
 local function put_in_flight(receipts, packed, lease)
   local fields, scores, ends = {}, {}, now + lease

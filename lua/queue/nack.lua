@@ -47,7 +47,7 @@ if #items > 0 then
   if fate == 'dead' then
     bury(items, ARGV[4])
   else
-    s[RETURNED] = s[RETURNED] + #items
+    if fate == 'retry' then s[RETURNED] = s[RETURNED] + #items end
     table.sort(items, function(a, b) return a.id < b.id end)
     if pause > 0 then delay(items, now + pause) else put_ready(items, true) end
   end

@@ -21,7 +21,7 @@
   Returns  {taken, lease left ms, how many, done before, n times (receipt, id, attempt, bytes), unsent...}  in flight now
   Returns  {wait, look again in ms, place, in line, ticket, done before, unsent...}  in line
   Returns  {empty, ready for others, delayed, in flight, done before, unsent...}  nothing for this consumer
-  Returns  {gone}  this token was acknowledged, given back or left before
+  Returns  {gone}  this token was acknowledged, given back or left before; with some of its items in flight still, if the first is done
   Writes  yes
   Retry  safe: the token finds its items or its place again, and receipts that are done stay so
 ]]
@@ -45,15 +45,17 @@ end
 -- @include lib/queue_state
 local s = load_state(raw)
 -- @include lib/queue_done
+-- @include lib/queue_flight
 if ring_has(ring, token) then return {'gone'} end
+local mine = redis.call('HGET', bodies, token)
+-- A request that is run late, when the first of its items is done and others are not: their receipts are taken.
+if not mine and most > 1 and any_in_flight(token, most) then return {'gone'} end
 local done, before = 0, unsettled(s)
 if #ARGV > 9 then
   done = finish_deliveries({unpack(ARGV, 10)})
 end
-local mine = redis.call('HGET', bodies, token)
 
 -- The common case: nobody waits, nothing is due, and there are only items like all others.
--- @include lib/queue_flight
 if not mine and s[WAITERS] == 0 and s[PUSHERS] == 0 and s[LANED] == 0 and (s[DUE] == 0 or s[DUE] > now) and
   (attempts == 0 or s[RETURNED] == 0) and s[READY] > 0 then
   local entries = pop_entries(most, MOST_BYTES)

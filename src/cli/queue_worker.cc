@@ -149,7 +149,8 @@ Task<TakeAnswer> QueueWorker::take() {
     }
     reached_ = true;
     if (std::exchange(away_, false)) log::warning("the server is back");
-    request_.done.clear();
+    // A token that is known as gone has acknowledged nothing.
+    if (!std::holds_alternative<TakeGone>(*answer)) request_.done.clear();
     const auto* waiting = std::get_if<QueueWaiting>(&*answer);
     if (!waiting) co_return *answer;
     ticket = waiting->ticket;

@@ -91,45 +91,50 @@ Task<std::vector<PeekedItem>> Queue::peek(Part part, long long from, int most, P
   co_return items;
 }
 
+namespace {
+
+/// Where an item stands among all that are ready: by group, and in most by lane, priority and age.
+enum Group { kHigh, kReturned, kListed, kDelayed, kLow, kLanes };
+struct Ranked {
+  Group group;
+  PeekedItem item;
+};
+
+Group group_of(const PeekedItem& item, bool due) {
+  if (!item.lane.empty()) return kLanes;
+  if (item.priority != kNormalPriority) return item.priority > kNormalPriority ? kHigh : kLow;
+  return !due ? kListed : item.returned ? kReturned : kDelayed;
+}
+
+bool comes_before(const Ranked& a, const Ranked& b) {
+  if (a.group != b.group || a.group == kListed || a.group == kDelayed) return a.group < b.group;
+  const auto order = [](const PeekedItem& item) {
+    return std::make_tuple(std::string_view(item.lane), -item.priority, std::stoll(item.id));
+  };
+  return order(a.item) < order(b.item);
+}
+
+}  // namespace
+
 Task<std::vector<PeekedItem>> Queue::next(long long most, Patience patience) {
-  std::vector<PeekedItem> parts[3];
+  std::vector<Ranked> all;
   for (const Part part : {Part::due, Part::lanes, Part::ready}) {
-    std::vector<PeekedItem>& items = parts[part == Part::due ? 0 : part == Part::lanes ? 1 : 2];
-    while (static_cast<long long>(items.size()) < most) {
-      const auto from = static_cast<long long>(items.size());
+    for (long long from = 0; from < most;) {
       const int some = static_cast<int>(std::min<long long>(most - from, kMostTaken));
       Task<std::vector<PeekedItem>> peeking = peek(part, from, some, patience);
       std::vector<PeekedItem> page = co_await peeking;
       if (page.empty()) break;
-      std::move(page.begin(), page.end(), std::back_inserter(items));
-      if (part == Part::due) break;
+      from += static_cast<long long>(page.size());
+      for (PeekedItem& item : page) {
+        const Group group = group_of(item, part == Part::due);
+        all.push_back({group, std::move(item)});
+      }
     }
   }
-  // Where an item stands among the others, and within its group by priority and age.
-  enum { kHigh, kReturned, kListed, kDelayed, kLow, kLanes };
-  const auto group = [](const PeekedItem& item, bool due) {
-    if (!item.lane.empty()) return kLanes;
-    if (item.priority != kNormalPriority) return item.priority > kNormalPriority ? kHigh : kLow;
-    return !due ? kListed : item.returned ? kReturned : kDelayed;
-  };
-  std::vector<std::pair<int, PeekedItem>> all;
-  for (size_t i = 0; i < 3; ++i) {
-    for (PeekedItem& item : parts[i]) {
-      const int place = group(item, i == 0);
-      all.emplace_back(place, std::move(item));
-    }
-  }
-  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-    if (a.first != b.first || a.first == kListed || a.first == kDelayed) return a.first < b.first;
-    const auto order = [](const PeekedItem& item) {
-      return std::make_tuple(std::string_view(item.lane), -item.priority, std::stoll(item.id));
-    };
-    return order(a.second) < order(b.second);
-  });
+  std::stable_sort(all.begin(), all.end(), comes_before);
   std::vector<PeekedItem> items;
-  for (auto& entry : all) {
-    if (static_cast<long long>(items.size()) < most) items.push_back(std::move(entry.second));
-  }
+  for (size_t i = 0; i < all.size() && static_cast<long long>(i) < most; ++i)
+    items.push_back(std::move(all[i].item));
   co_return items;
 }
 

@@ -106,7 +106,14 @@ TEST_CASE("a producer that waits for room is called when there is some") {
 
 TEST_CASE("more than one call can move falls due at once: a request that does not wait gets all") {
   QueueWorld w(any_server());
-  for (int i = 0; i < 3; ++i) w.push(Items(200, "x"), with(kNormalPriority, 1ms));
+  // In one pipeline, since each call moves some of what is due.
+  std::vector<PushBatch> batches(3);
+  for (size_t i = 0; i < 3; ++i) {
+    batches[i].position = static_cast<long long>(i) * 200;
+    batches[i].items = Items(200, "x");
+  }
+  w.loop.run(
+      w.queue.push(random_token(), with(kNormalPriority, 1s), std::move(batches), w.patience()));
   REQUIRE(w.wait_overdue(600));
   size_t got = 0;
   TakeRequest r = w.request(kMostTaken);
@@ -131,10 +138,10 @@ TEST_CASE(
     "what is seen first is taken first: leases that ended, priorities, delays that are over") {
   QueueWorld w(any_server());
   w.push({"a", "b", "c"});
-  const auto a = w.take(1ms), b = w.take();
-  w.push({"due"}, with(kNormalPriority, 1ms));
+  const auto a = w.take(2s), b = w.take();
+  w.push({"due"}, with(kNormalPriority, 2s));
   w.push({"low"}, with(1));
-  w.push({"high-due"}, with(8, 1ms));
+  w.push({"high-due"}, with(8, 2s));
   w.push({"high"}, with(7));
   w.push({"lane"}, with(9, Duration::zero(), "w"));
   REQUIRE(w.wait_overdue(3));
@@ -148,6 +155,20 @@ TEST_CASE(
   CHECK(w.view().overdue == 3);  // looking moved nothing
   CHECK(w.drain() == order);
   CHECK(w.ack(b->receipt));
+}
+
+TEST_CASE(
+    "a take that is run late, when some of its items are done, takes no receipt from the others") {
+  QueueWorld w(any_server());
+  w.push({"a", "b", "c", "d"});
+  const TakeRequest r = w.request(2);
+  const auto items = w.taken(r);
+  REQUIRE(items.size() == 2);
+  CHECK(w.ack(items[0].receipt));
+  CHECK(std::holds_alternative<TakeGone>(w.ask(r)));
+  CHECK(w.view().in_flight == 1);
+  CHECK(w.ack(items[1].receipt));
+  CHECK(w.drain() == Items{"c", "d"});
 }
 
 TEST_CASE("a take and what is given back are bounded, and so is what a push hands out") {
