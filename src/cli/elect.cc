@@ -8,6 +8,7 @@
 #include "cli/context.h"
 #include "cli/elect_verbs.h"
 #include "cli/nouns.h"
+#include "cli/quorum_options.h"
 #include "primitives/lock.h"
 
 namespace dcoord::cli {
@@ -28,8 +29,8 @@ Verb show_verb() {
   verb.run = [name](Context& context) {
     check_name(*name, "election name");
     const Keys keys(context.config().key_namespace);
-    Lock election(context.loop(), context.scripts(), keys, *name, LockKind::elect);
-    const output::Election shown{context.loop().run(election.show(1000, context.patience()))};
+    const auto election = open_lock(context, keys, *name, LockKind::elect);
+    const output::Election shown{context.loop().run(election->show(1000, context.patience()))};
     context.printer().print(shown);
     const bool led = shown.leader() != nullptr && shown.view.state == LockView::State::held;
     return to_int(led ? ExitCode::ok : ExitCode::no);
@@ -53,8 +54,8 @@ struct ResignOptions {
 int resign(Context& context, const ResignOptions& o) {
   check_name(o.name, "election name");
   const Keys keys(context.config().key_namespace);
-  Lock election(context.loop(), context.scripts(), keys, o.name, LockKind::elect);
-  const output::Election shown{context.loop().run(election.show(1000, context.patience()))};
+  const auto election = open_lock(context, keys, o.name, LockKind::elect);
+  const output::Election shown{context.loop().run(election->show(1000, context.patience()))};
   const LockView& view = shown.view;
   if (view.state != LockView::State::held || shown.leader() == nullptr) {
     throw Error(ExitCode::no, "no_leader", fmt::format("nobody leads election '{}'", o.name));
@@ -64,17 +65,17 @@ int resign(Context& context, const ResignOptions& o) {
     const LockParty* const candidate = find_candidate(view, o.to);
     if (candidate != nullptr) successor = candidate->token;
   }
-  Lock::Revoked result{Lock::Revoked::What::no_successor};
+  LockService::Revoked result{LockService::Revoked::What::no_successor};
   if (o.to.empty() || !successor.empty()) {
     result =
-        context.loop().run(election.revoke(view.holders[0].token, successor, context.patience()));
+        context.loop().run(election->revoke(view.holders[0].token, successor, context.patience()));
   }
-  if (result.what == Lock::Revoked::What::no_successor) {
+  if (result.what == LockService::Revoked::What::no_successor) {
     throw Error(ExitCode::no, "no_candidate",
                 fmt::format("no candidate '{}' stands by in election '{}'", o.to, o.name),
                 fmt::format("`dcoord elect show {}` lists them; nothing was changed", o.name));
   }
-  if (result.what == Lock::Revoked::What::gone) {
+  if (result.what == LockService::Revoked::What::gone) {
     throw Error(ExitCode::no, "no_leader",
                 fmt::format("the leader of election '{}' has just gone", o.name));
   }

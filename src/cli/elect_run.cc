@@ -15,6 +15,7 @@
 #include "cli/held.h"
 #include "cli/held_lease.h"
 #include "cli/notifier.h"
+#include "cli/quorum_options.h"
 #include "cli/storage_options.h"
 #include "cli/take.h"
 #include "primitives/lock.h"
@@ -30,6 +31,7 @@ struct ElectOptions {
   LeaseOptions lease;
   CommandOptions command;
   StorageOptions storage;
+  QuorumOptions quorum;
   std::string candidate;
   std::string proposal;
   std::string restart = "never";
@@ -67,7 +69,7 @@ class ElectRun {
         supervisor_(supervisor),
         notifier_(notifier),
         keys_(context.config().key_namespace),
-        election_(context.loop(), context.scripts(), keys_, options.name, LockKind::elect) {}
+        election_(open_lock(context, keys_, options.name, LockKind::elect, options.quorum)) {}
 
   Task<Finish> run() {
     for (bool again = false;; again = true) {
@@ -91,7 +93,7 @@ class ElectRun {
 
  private:
   Loop& loop() { return context_.loop(); }
-  std::string what() const { return fmt::format("election '{}'", election_.name()); }
+  std::string what() const { return fmt::format("election '{}'", election_->name()); }
 
   /// One campaign and what follows; nothing: leadership was lost, and it is to campaign again.
   Task<std::optional<Finish>> campaign_and_lead(bool again) {
@@ -137,7 +139,7 @@ class ElectRun {
       joined(fmt::format("standby in {}, place {} of {}, leader {}", what(), place.place + 1,
                          place.in_line, leader.empty() ? "unknown" : leader));
     };
-    return take(context_, election_, std::move(request), std::move(waiting));
+    return take(context_, *election_, std::move(request), std::move(waiting));
   }
 
   void joined(const std::string& status) {
@@ -150,6 +152,12 @@ class ElectRun {
   }
 
   Error not_elected(const LockAnswer& answer) const {
+    if (const auto* refused = std::get_if<LockRefused>(&answer);
+        refused != nullptr &&
+        (refused->why == LockRefused::Why::servers || refused->why == LockRefused::Why::limit)) {
+      o_.command.tell_status("error", to_int(ExitCode::config));
+      return kept_otherwise(what(), *refused);
+    }
     std::string leader = "somebody else";
     if (const auto* waiting = std::get_if<LockWaiting>(&answer)) leader = waiting->holder.label;
     if (const auto* held = std::get_if<LockHeld>(&answer)) leader = held->holder.label;
@@ -160,7 +168,7 @@ class ElectRun {
 
   Task<std::optional<Finish>> lead(std::string token, LockGranted granted) {
     log::note(1, fmt::format("leading {}, term {}, fence {}", what(), granted.term, granted.fence));
-    HeldLease lease(context_, supervisor_, lease_of(token, granted));
+    HeldLease lease(context_, supervisor_, lease_of(*election_, token, times_, granted));
     leading_ = &lease;
     led_ = true;
     joined(fmt::format("leading {}, term {}", what(), granted.term));
@@ -277,19 +285,8 @@ class ElectRun {
                        : "the --on-acquired command took over 10s");
   }
 
-  HeldLease::Lease lease_of(const std::string& token, const LockGranted& granted) {
-    HeldLease::Lease lease;
-    lease.renew = [this, token](TimePoint until) {
-      return election_.renew(token, times_.ttl, redis::Patience{until, kNever});
-    };
-    lease.mailbox = election_.mailbox(token);
-    lease.times = times_;
-    lease.valid_end = granted.valid_end;
-    return lease;
-  }
-
   Environment environment(const std::string& token, const LockGranted& granted) const {
-    return {{"DCOORD_ELECTION", election_.name()},
+    return {{"DCOORD_ELECTION", election_->name()},
             {"DCOORD_CANDIDATE", who_.label},
             {"DCOORD_TERM", std::to_string(granted.term)},
             {"DCOORD_FENCE", std::to_string(granted.fence)},
@@ -299,7 +296,7 @@ class ElectRun {
 
   Task<void> leave_line(std::string token) {
     notifier_.tell("STATUS=leaving " + what());
-    Task<std::string> leaving = leave(context_, election_, std::move(token), false,
+    Task<std::string> leaving = leave(context_, *election_, std::move(token), false,
                                       std::min<Duration>(2s, context_.config().command_timeout));
     const std::string failure = co_await leaving;
     if (!failure.empty()) {
@@ -314,7 +311,7 @@ class ElectRun {
     std::string failure;
     try {
       const LockReleased released =
-          co_await election_.release(std::move(token), least, false, patience);
+          co_await election_->release(std::move(token), least, false, patience);
       if (released.what == LockReleased::What::gone && !lost) {
         log::warning(fmt::format(
             "did not lead {} any more when the command ended: the server lost it", what()));
@@ -337,7 +334,7 @@ class ElectRun {
   hold::Supervisor& supervisor_;
   Notifier& notifier_;
   Keys keys_;
-  Lock election_;
+  std::unique_ptr<LockService> election_;
   const HeldLease* leading_ = nullptr;
   TimePoint heard_at_{};
   bool led_ = false;  // in the campaign under way
@@ -358,6 +355,7 @@ void ElectOptions::declare(OptionSet& set) {
   set.duration("-w,--wait", wait, "campaign at most so long, then exit 75; without it, for ever");
   lease.declare(set);
   storage.declare(set);
+  quorum.declare(set);
   command.declare(set);
 }
 
@@ -382,6 +380,7 @@ int run(Context& context, const ElectOptions& o) {
   who.label = o.candidate.empty() ? fmt::format("{}:{}", who.host, who.pid) : o.candidate;
   who.proposal = o.proposal;
   context.prepare_to_hold(times.attempt);
+  o.quorum.check(context.config());
   o.storage.apply(context, times.ttl);
   Notifier notifier(context.loop());
   Finish finish;
