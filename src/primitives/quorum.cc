@@ -51,7 +51,9 @@ QuorumLock::QuorumLock(Loop& loop, std::vector<redis::ScriptRunner*> runners,
       list_(list_of(std::move(names))),
       hold_keys_(hold_keys(keys_, kind_, name_)) {}
 
-std::string QuorumLock::what() const { return fmt::format("{} '{}'", noun(kind_), name_); }
+std::string QuorumLock::what() const {
+  return fmt::format("{} '{}'", kind_ == LockKind::elect ? "election" : "lock", name_);
+}
 
 Call QuorumLock::ask_call(const LockRequest& request, bool wait, const std::string& attempt) const {
   Call call;

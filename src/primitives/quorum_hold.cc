@@ -8,7 +8,6 @@
 #include "primitives/protocol.h"
 #include "primitives/quorum.h"
 #include "primitives/quorum_attempt.h"
-#include "redis/backoff.h"
 #include "redis/scripts.h"
 
 // What is done with a hold that a majority of servers keeps, and with what they know of it.
@@ -118,42 +117,38 @@ Task<void> QuorumLock::take_again(Answers& answers, TimePoint until) {
   }
 }
 
+/// One round: who holds something has it tried again, and hears why it failed.
 Task<std::variant<LockRenewed, LockLost>> QuorumLock::renew(std::string token, Duration ttl,
                                                             Patience patience) {
-  redis::Backoff backoff(50ms, 1s);
   const size_t majority = servers_.majority(), all = servers_.size();
   const bool known = held_ && held_->request.token == token;
   if (known) held_->request.ttl = ttl;
-  while (true) {
-    const TimePoint until = std::min(patience.until, add(loop_.now(), round_time(ttl)));
-    MakeCall renew = [&](size_t) {
-      Call call;
-      call.script = &scripts::lock_renew;
-      call.keys = {hold_keys_[0]};
-      call.args = {token, std::to_string(to_ms(ttl))};
-      return call;
-    };
-    std::function<bool(const Answers&)> enough = [=](const Answers& answers) {
-      return said(answers, "renewed") >= majority;
-    };
-    Task<Answers> renewing = on_all(std::move(renew), until, std::move(enough));
-    Answers answers = co_await renewing;
-    for (const ServerAnswer& one : answers) {
-      const bool lost = one.word() == "lost";
-      if (lost && one.answer->reply.at(1).text() == "revoked") co_return LockLost{true};
-    }
-    if (known) {
-      Task<void> taking = take_again(answers, until);
-      co_await taking;
-    }
-    if (said(answers, "revoked") > 0) co_return LockLost{true};
-    if (const auto end = valid_end(answers, nullptr)) co_return LockRenewed{*end, std::nullopt};
-    const size_t lost = said(answers, "lost") + said(answers, "taken") + said(answers, "gone");
-    if (lost > all - majority) co_return LockLost{};
-    const TimePoint again = add(loop_.now(), backoff.next());
-    if (again >= patience.until) throw no_quorum(troubles_of(answers));
-    co_await loop_.sleep_until(again);
+  const TimePoint until = std::min(patience.until, add(loop_.now(), round_time(ttl)));
+  MakeCall renew = [&](size_t) {
+    Call call;
+    call.script = &scripts::lock_renew;
+    call.keys = {hold_keys_[0]};
+    call.args = {token, std::to_string(to_ms(ttl))};
+    return call;
+  };
+  std::function<bool(const Answers&)> enough = [=](const Answers& answers) {
+    return said(answers, "renewed") >= majority;
+  };
+  Task<Answers> renewing = on_all(std::move(renew), until, std::move(enough));
+  Answers answers = co_await renewing;
+  for (const ServerAnswer& one : answers) {
+    const bool lost = one.word() == "lost";
+    if (lost && one.answer->reply.at(1).text() == "revoked") co_return LockLost{true};
   }
+  if (known) {
+    Task<void> taking = take_again(answers, until);
+    co_await taking;
+  }
+  if (said(answers, "revoked") > 0) co_return LockLost{true};
+  if (const auto end = valid_end(answers, nullptr)) co_return LockRenewed{*end, std::nullopt};
+  const size_t lost = said(answers, "lost") + said(answers, "taken") + said(answers, "gone");
+  if (lost > all - majority) co_return LockLost{};
+  throw no_quorum(troubles_of(answers));
 }
 
 Task<LockReleased> QuorumLock::release(std::string token, Duration least, bool timed_out,

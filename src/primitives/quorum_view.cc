@@ -36,15 +36,33 @@ void merge_counts(LockView& all, const LockView& view) {
   all.timed_out = std::max(all.timed_out, view.timed_out);
 }
 
+/// Whether those that have not answered could make a majority of somebody's minority.
+bool is_open(const std::string& name, const Servers::Answers& answers, size_t majority) {
+  std::map<std::string, size_t> holders;
+  size_t silent = 0;
+  for (const ServerAnswer& one : answers) {
+    if (!one.answer) {
+      ++silent;
+      continue;
+    }
+    const LockView view = decode_view(name, one.answer->reply);
+    if (view.state != LockView::State::held) continue;
+    for (const LockParty& party : view.holders) ++holders[party.token];
+  }
+  return std::any_of(holders.begin(), holders.end(), [&](const auto& holder) {
+    return holder.second < majority && holder.second + silent >= majority;
+  });
+}
+
 }  // namespace
 
 Task<LockView> QuorumLock::show(int waiters, redis::Patience patience) {
   const size_t majority = servers_.majority();
   MakeCall show = [&](size_t) { return show_call(keys_, kind_, name_, waiters); };
-  std::function<bool(const Answers&)> enough = [=](const Answers& answers) {
+  std::function<bool(const Answers&)> enough = [this, majority](const Answers& answers) {
     const auto n = std::count_if(answers.begin(), answers.end(),
                                  [](const auto& one) { return one.answer.has_value(); });
-    return static_cast<size_t>(n) >= majority;
+    return static_cast<size_t>(n) >= majority && !is_open(name_, answers, majority);
   };
   Task<Answers> showing = on_all(std::move(show), patience.until, std::move(enough));
   const Answers answers = co_await showing;

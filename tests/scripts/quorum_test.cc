@@ -36,8 +36,8 @@ struct VoteWorld : LockWorld {
     auto all = hold_keys(true);
     all.push_back(keys.mailbox("job", r.token));
     return run(scripts::quorum_ask, all,
-               {r.token, attempt, std::to_string(to_ms(window)), std::to_string(to_ms(r.ttl)), flags,
-                servers, r.parent, encode(r.who), "job"});
+               {r.token, attempt, std::to_string(to_ms(window)), std::to_string(to_ms(r.ttl)),
+                flags, servers, r.parent, encode(r.who), "job"});
   }
   redis::Reply hold(const Request& r, const std::string& fence, const std::string& how = "vote",
                     const std::string& flags = "x") {
@@ -82,7 +82,8 @@ TEST_CASE("quorum: a vote becomes a hold under the fence that was agreed on") {
   CHECK(next.at(1).number() > vote.at(1).number() + 1000000);
 }
 
-TEST_CASE("quorum: a vote that lapsed becomes no hold; a valid hold is taken again where it was lost") {
+TEST_CASE(
+    "quorum: a vote that lapsed becomes no hold; a valid hold is taken again where it was lost") {
   VoteWorld w(any_server());
   const auto a = w.request(), b = w.request();
   REQUIRE(w.ask(a, "x", "attempt1", 1ms).word() == "granted");
@@ -135,7 +136,9 @@ TEST_CASE("quorum: revoked, nested, shared") {
   CHECK(w.ask(w.request()).word() == "held");
 }
 
-TEST_CASE("quorum: another list of servers is refused while the lock is in use, taken over when it is not") {
+TEST_CASE(
+    "quorum: another list of servers is refused while the lock is in use, taken over when it is "
+    "not") {
   VoteWorld w(any_server());
   const auto a = w.request(), b = w.request();
   REQUIRE(w.ask(a).word() == "granted");
@@ -170,7 +173,8 @@ struct FiveWorld {
     for (const auto& server : servers) {
       redis::SessionOptions options;
       options.connect_timeout = options.command_timeout = 2s;
-      runners.push_back(redis::make_session(loop, redis::parse_url(server->url(), "test"), options));
+      runners.push_back(
+          redis::make_session(loop, redis::parse_url(server->url(), "test"), options));
       all.push_back(runners.back().get());
       names.push_back(server->url());
     }
