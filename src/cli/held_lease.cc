@@ -59,7 +59,11 @@ LeaseKeeper::Hooks HeldLease::hooks() {
   LeaseKeeper::Hooks hooks;
   hooks.renew = lease_.renew;
   if (!lease_.mailbox.empty())
-    hooks.revoked = [this](TimePoint until) { return heard_revoked(until); };
+    hooks.revoked = [this](TimePoint until) {
+      if (!listener_)
+        listener_ = std::make_unique<Listener>(context_.loop(), context_.new_runners());
+      return listener_->heard_revoked(lease_.mailbox, until);
+    };
   hooks.extended = [this](TimePoint valid_end) {
     if (loss_) return false;
     lease_.valid_end = valid_end;
@@ -76,11 +80,16 @@ LeaseKeeper::Hooks HeldLease::hooks() {
   return hooks;
 }
 
-Task<bool> HeldLease::heard_revoked(TimePoint until) {
-  if (!listener_) listener_ = context_.new_scripts();
-  Task<std::optional<std::string>> waiting = listener_->wait_message(lease_.mailbox, until);
-  const auto message = co_await waiting;
-  co_return message == "revoked";
+HeldLease::Lease lease_of(primitives::LockService& lock, std::string token, const LeaseTimes& times,
+                          const primitives::LockGranted& granted) {
+  HeldLease::Lease lease;
+  lease.mailbox = lock.mailbox(token);
+  lease.renew = [&lock, token = std::move(token), ttl = times.ttl](TimePoint until) {
+    return lock.renew(token, ttl, redis::Patience{until, kNever});
+  };
+  lease.times = times;
+  lease.valid_end = granted.valid_end;
+  return lease;
 }
 
 }  // namespace dcoord::cli

@@ -6,8 +6,9 @@
 #include <string>
 
 #include "cli/hold.h"
+#include "cli/listener.h"
 #include "hold/supervisor.h"
-#include "redis/script_runner.h"
+#include "primitives/lock.h"
 
 namespace dcoord::cli {
 
@@ -52,7 +53,6 @@ class HeldLease {
 
  private:
   LeaseKeeper::Hooks hooks();
-  Task<bool> heard_revoked(TimePoint until);
   LossReason loss_of_time() const;
 
   Context& context_;
@@ -62,8 +62,12 @@ class HeldLease {
   std::optional<LossReason> loss_;
   std::optional<std::string> survivors_;
   Event lost_;
-  std::unique_ptr<redis::ScriptRunner> listener_;
+  std::unique_ptr<Listener> listener_;
   LeaseKeeper keeper_;  // last: its tasks use all of the above
 };
+
+/// The lease of a lock that was granted under `token`.
+HeldLease::Lease lease_of(primitives::LockService& lock, std::string token, const LeaseTimes& times,
+                          const primitives::LockGranted& granted);
 
 }  // namespace dcoord::cli

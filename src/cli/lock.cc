@@ -10,6 +10,7 @@
 #include "cli/context.h"
 #include "cli/held.h"
 #include "cli/lock_verbs.h"
+#include "cli/quorum_options.h"
 #include "primitives/lock.h"
 
 namespace dcoord::cli {
@@ -56,8 +57,8 @@ Verb renew_verb() {
     check_ttl(o->ttl, "--ttl");
     const std::string token = held_token(o->name, o->token);
     const Keys keys(context.config().key_namespace);
-    Lock lock(context.loop(), context.scripts(), keys, o->name);
-    const auto result = context.loop().run(lock.renew(token, o->ttl, context.patience()));
+    const auto lock = open_lock(context, keys, o->name, LockKind::lock);
+    const auto result = context.loop().run(lock->renew(token, o->ttl, context.patience()));
     if (const auto* renewed = std::get_if<LockRenewed>(&result)) {
       const auto left =
           std::chrono::duration_cast<Millis>(renewed->valid_end - context.loop().now()).count();
@@ -78,7 +79,7 @@ Verb renew_verb() {
 }
 
 /// Takes the hold with that id (or of that owner) away from its holder.
-int release_by_force(Context& context, Lock& lock, const std::string& holder) {
+int release_by_force(Context& context, LockService& lock, const std::string& holder) {
   if (holder.size() < 8) {
     throw usage_error(
         "--force needs --holder ID, of 8 characters at least",
@@ -96,10 +97,10 @@ int release_by_force(Context& context, Lock& lock, const std::string& holder) {
         fmt::format("'{}' means {} holds of lock '{}'", holder, found.size(), lock.name()),
         "give more of the id");
   }
-  Lock::Revoked revoked{Lock::Revoked::What::gone};
+  LockService::Revoked revoked{LockService::Revoked::What::gone};
   if (!found.empty())
     revoked = context.loop().run(lock.revoke(found[0]->token, "", context.patience()));
-  if (revoked.what != Lock::Revoked::What::revoked) {
+  if (revoked.what != LockService::Revoked::What::revoked) {
     throw Error(ExitCode::no, "not_held",
                 fmt::format("no holder of lock '{}' has the id '{}'", lock.name(), holder),
                 fmt::format("`dcoord lock show {}` lists who holds it", lock.name()));
@@ -144,13 +145,13 @@ Verb release_verb() {
     if (o->force && !o->token.empty()) throw usage_error("--force takes --holder, not --token");
     const Keys keys(context.config().key_namespace);
     if (o->force) {
-      Lock lock(context.loop(), context.scripts(), keys, o->name);
-      return release_by_force(context, lock, o->holder);
+      const auto lock = open_lock(context, keys, o->name, LockKind::lock);
+      return release_by_force(context, *lock, o->holder);
     }
     const std::string token = held_token(o->name, o->token);
-    Lock lock(context.loop(), context.scripts(), keys, o->name);
+    const auto lock = open_lock(context, keys, o->name, LockKind::lock);
     const LockReleased released =
-        context.loop().run(lock.release(token, Duration::zero(), false, context.patience()));
+        context.loop().run(lock->release(token, Duration::zero(), false, context.patience()));
     if (released.what == LockReleased::What::gone) {
       throw Error(ExitCode::no, "not_held",
                   fmt::format("this token does not hold lock '{}' (any more)", o->name));
@@ -180,8 +181,8 @@ Verb show_verb() {
   verb.run = [name](Context& context) {
     check_name(*name, "lock name");
     const Keys keys(context.config().key_namespace);
-    Lock lock(context.loop(), context.scripts(), keys, *name);
-    const LockView view = context.loop().run(lock.show(1000, context.patience()));
+    const auto lock = open_lock(context, keys, *name, LockKind::lock);
+    const LockView view = context.loop().run(lock->show(1000, context.patience()));
     context.printer().print(view);
     return to_int(view.state == LockView::State::held ? ExitCode::ok : ExitCode::no);
   };
@@ -208,9 +209,9 @@ Verb forget_verb() {
   verb.run = [o](Context& context) {
     check_name(o->name, "lock name");
     const Keys keys(context.config().key_namespace);
-    Lock lock(context.loop(), context.scripts(), keys, o->name);
-    const Lock::Forgotten result = context.loop().run(lock.forget(context.patience()));
-    using What = Lock::Forgotten::What;
+    const auto lock = open_lock(context, keys, o->name, LockKind::lock);
+    const LockService::Forgotten result = context.loop().run(lock->forget(context.patience()));
+    using What = LockService::Forgotten::What;
     if (result.what == What::held) {
       throw Error(ExitCode::refused, "lock_held",
                   fmt::format("lock '{}' is held by {}", o->name,
