@@ -10,7 +10,7 @@ teardown() { stop_server; }
 @test "every example of README, manual and --help" {
   local root=$BATS_TEST_DIRNAME/../..
   "$root/man/build" "$DCOORD" "$BATS_TEST_TMPDIR/man"
-  python3 "$BATS_TEST_DIRNAME/examples.py" "$DCOORD" "$root/README.md" "$BATS_TEST_TMPDIR"/man/man?/*
+  python3 "$BATS_TEST_DIRNAME/examples.py" "$DCOORD" --help "$root/README.md" "$BATS_TEST_TMPDIR"/man/man?/*
 }
 
 @test "an example that is wrong is found" {

@@ -1,6 +1,6 @@
 """Runs every example of README.md, of the manual and of --help against a real server, which DCOORD_URL names.
 
-    examples.py DCOORD README.md MAN-PAGE...
+    examples.py DCOORD README.md|MAN-PAGE|--help...
 
 An example passes if dcoord understands it and it can be done: it may end with a command's or a query's own answer, and
 one that waits may have to be ended, but no exit code says that it is misused, that something is missing, or that there
@@ -15,21 +15,27 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 # What says that an example is wrong: usage, data, unreachable, bug, unknown, permission, configuration, no such command.
 WRONG = {64, 65, 69, 70, 74, 77, 78, 126, 127}
-WAITS = re.compile(r"\b(watch|wait|subscribe|top|progress|pop|work|elect|follow|serve)\b|-w ")
+WAITS = re.compile(r"\b(watch|wait|subscribe|top|progress|pop|work|elect|follow|serve)\b|-w |--after")
 # Other servers than the test's, and other shells than bash; tests of their own run these.
 SKIPPED = re.compile(r"local:|\blocal (status|stop)|completion (zsh|fish)|^export DCOORD_URL|^dcoord (health|selftest)")
 STUBS = """make fetch work query rebuild train migrate scheduler reload logger jq dot nightly report batch rotate deploy
     curl daemon mail build render notify app flaky psql""".split()
-# What some examples take for granted.
-SETUP = """
-dcoord queue push jobs one two; dcoord queue push mails one; dcoord queue push urls one
-dcoord state set release 1.4.1; dcoord state set budget 100
-printf 'one\\ntwo\\n' > urls.txt; echo '{}' > app.json
-"""
-LIMIT = 4  # seconds for what waits
+# What some examples take for granted, by what they have and what not.
+SETUP = [
+    (r"\bqueue\b", None, "dcoord queue push jobs one two; dcoord queue push mails one; dcoord queue push urls one"),
+    (r"\$receipt", "read -r", "receipt=$(dcoord queue pop jobs --lease 5m | cut -d ' ' -f 1)"),
+    (r"\bstate\b", None, "dcoord state set release 1.4.1; dcoord state set budget 100"),
+    (r"--fenced", "lock run", "export DCOORD_FENCE=1"),
+    (r"lock (renew|release)", "acquire", 'eval "$(dcoord lock acquire deploy)"'),
+    (r"urls\.txt", None, "printf 'one\\ntwo\\n' > urls.txt"),
+    (r"app\.json", None, "echo '{}' > app.json"),
+]
+PATIENCE = 1  # seconds for a line that waits, once it runs
+DEADLINE = 120  # for all others
 
 
 def blocks_of_markdown(text):
@@ -46,7 +52,6 @@ def blocks_of_markdown(text):
 def blocks_of_page(text):
     for block in re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", text, re.S | re.M):
         lines = block.replace("\\&", "").replace("\\-", "-").replace("\\e", "\\").splitlines()
-        # The examples of a verb stand under each other, and are alternatives.
         yield lines
 
 
@@ -60,10 +65,9 @@ def blocks_of_help(dcoord):
 def prepare(line):
     """The line as it is run: None for one that is no example of ours."""
     line = re.sub(r"^(\S+ ){5}app ", "", line) if re.match(r"^[*\d]\S* ", line) else line
-    if not re.search(r"\bdcoord\b", line) or line.startswith("dcoord: ") or SKIPPED.search(line):
+    if not re.search(r"(?<![\w/.-])dcoord ", line) or line.startswith("dcoord: ") or SKIPPED.search(line):
         return None
-    line = re.sub(r"-u redis://\S+", "", line)
-    return re.sub(r"--host \S+", "", line)
+    return re.sub(r"-u redis://\S+|--host \S+|/usr/local/bin/", "", line)
 
 
 def run_block(number, where, lines, work, dcoord):
@@ -71,39 +75,58 @@ def run_block(number, where, lines, work, dcoord):
     os.mkdir(place)
     for name in set(re.findall(r"\./([A-Za-z0-9_.-]+)", " ".join(lines))):
         shutil.copy(os.path.join(work, "bin", "make"), os.path.join(place, name))
-    script = SETUP
+    block = "\n".join(lines)
+    script = "\n".join(text for has, lacks, text in SETUP if re.search(has, block) and not (lacks and lacks in block))
     for index, line in enumerate(lines):
         script += f"\necho {index} > line\n{line}\necho $? > code.{index}\n"
     script += "echo end > line\n"
     environment = dict(os.environ, PATH=f"{work}/bin:{os.environ['PATH']}", DCOORD_NAMESPACE=f"example{number}",
                        CI_PIPELINE_ID="4711", CI_JOB_URL="job", HOSTNAME="host")
-    process = subprocess.Popen(["bash", "-c", script], cwd=place, env=environment, text=True, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    waited = False
-    try:
-        output, _ = process.communicate(timeout=LIMIT if any(WAITS.search(line) for line in lines) else 60)
-    except subprocess.TimeoutExpired:
-        waited = True
-        os.killpg(process.pid, signal.SIGTERM)
-        output, _ = process.communicate()
-    at = open(os.path.join(place, "line")).read().strip()
+    with open(os.path.join(place, "output"), "w+") as output:
+        process = subprocess.Popen(["bash", "-c", script], cwd=place, env=environment, stdin=subprocess.DEVNULL,
+                                   stdout=output, stderr=output, start_new_session=True)
+        stuck = follow(process, place, lines)
+        output.seek(0)
+        said = output.read()
     wrong = []
     for index, line in enumerate(lines):
         path = os.path.join(place, f"code.{index}")
         if os.path.exists(path) and int(open(path).read()) in WRONG:
             wrong.append(f"{where}: exit {open(path).read().strip()}: {line}")
-    if waited and at != "end" and not WAITS.search(lines[int(at)]):
-        wrong.append(f"{where}: does not end: {lines[int(at)]}")
-    return [text + "\n" + output for text in wrong]
+    if stuck:
+        wrong.append(f"{where}: does not end: {stuck}")
+    return [text + "\n" + said for text in wrong]
+
+
+def follow(process, place, lines):
+    """Waits for the end of a block, and ends a line that waits. The line that should have ended by itself and did not,
+    or nothing."""
+    begin, index, since = time.monotonic(), "", time.monotonic()
+    while process.poll() is None:
+        time.sleep(0.02)
+        now = time.monotonic()
+        path = os.path.join(place, "line")
+        at = open(path).read().strip() if os.path.exists(path) else ""
+        if at != index:
+            index, since = at, now
+        waits = index.isdigit() and WAITS.search(lines[int(index)])
+        if now > (since + PATIENCE if waits else begin + DEADLINE):
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            return "" if waits else lines[int(index)] if index.isdigit() else "the preparations"
+    return ""
 
 
 def main():
-    dcoord, readme, pages = sys.argv[1], sys.argv[2], sys.argv[3:]
-    found = [("README.md", block) for block in blocks_of_markdown(open(readme).read())]
-    for page in pages:
-        text = gzip.open(page, "rt").read()
-        found += [(os.path.basename(page), block) for block in blocks_of_page(text)]
-    found += [("--help", block) for block in blocks_of_help(dcoord)]
+    dcoord, found = sys.argv[1], []
+    for source in sys.argv[2:]:
+        if source == "--help":
+            blocks = blocks_of_help(dcoord)
+        elif source.endswith(".gz"):
+            blocks = blocks_of_page(gzip.open(source, "rt").read())
+        else:
+            blocks = blocks_of_markdown(open(source).read())
+        found += [(os.path.basename(source), block) for block in blocks]
     tasks = []
     for where, block in found:
         lines = [line for line in map(prepare, block) if line]
