@@ -13,9 +13,12 @@
 #include "cli/complete.h"
 #include "cli/config.h"
 #include "cli/context.h"
+#include "cli/describe.h"
 #include "cli/globals.h"
 #include "cli/help.h"
 #include "cli/invocation.h"
+#include "cli/manual.h"
+#include "cli/noun_settings.h"
 #include "cli/parser.h"
 #include "cli/resolve.h"
 #include "cli/terminal.h"
@@ -144,8 +147,31 @@ class Run {
   int show_help() {
     guess_log(argv_.words, environment_);
     log_configured_ = true;
+    const auto* topic = find_topic(invocation_.topic);
+    if (topic != nullptr && *topic->page == '\0') {
+      print(exit_codes_help());
+      return 0;
+    }
+    if (invocation_.by_word) show_manual(topic);
     print_help(invocation_, globals_, nouns_);
     return 0;
+  }
+
+  /// Opens the manual at a topic, or on a terminal at a noun: what a pipe gets is the short text.
+  void show_manual(const HelpTopic* topic) const {
+    const bool of_noun = invocation_.noun && invocation_.verb == nullptr;
+    if (topic == nullptr && (!of_noun || isatty(STDOUT_FILENO) == 0)) return;
+    const auto page =
+        topic != nullptr ? topic->page : fmt::format("dcoord-{}.1", invocation_.noun->name);
+    const auto file = manual_page(page);
+    if (!file.empty()) {
+      start_.restore();
+      open_manual(file);
+    }
+    if (topic == nullptr) return;
+    throw Error(
+        ExitCode::no, "no_manual", fmt::format("the manual page {} cannot be shown", page),
+        file.empty() ? "it is not installed with this dcoord" : "there is no program `man`");
   }
 
   static int show_version() {
@@ -177,9 +203,8 @@ class Run {
   }
 
   void resolve_options(const Parsed& parsed) {
-    auto found = find_files(parsed.given, globals_, environment_);
-    files_ = std::move(found.files);
-    const Sources sources{parsed.given, environment_, files_, std::move(found.profile)};
+    found_ = find_files(parsed.given, globals_, environment_);
+    const Sources sources{parsed.given, environment_, found_.files, found_.profile};
     check_files(sources, globals_.options, nouns_);
     resolve(globals_.options, "", sources);
     resolve(options_, invocation_.noun->name, sources);
@@ -188,8 +213,14 @@ class Run {
 
   int run_verb() {
     auto config = make_config(globals_, environment_);
-    for (const auto& file : files_) warn_if_exposed(file);
-    if (globals_.verbosity > 0) note_unknown_variables(environment_, globals_.options, nouns_);
+    config.settings = [this, of_globals = std::move(config.settings)] {
+      auto list = of_globals();
+      for (auto& setting : noun_settings(environment_, found_.files, found_.profile, nouns_))
+        list.push_back(std::move(setting));
+      return list;
+    };
+    for (const auto& file : found_.files) warn_if_exposed(file);
+    warn_of_variables(environment_, globals_.options, nouns_);
     const auto* shell = find_short(options_, 'c');
     Context context(std::move(config), argv_.tail, start_,
                     shell == nullptr ? std::nullopt : shell->given);
@@ -214,7 +245,7 @@ class Run {
   Globals globals_;
   Invocation invocation_;
   OptionSet options_;
-  std::vector<ConfigFile> files_;
+  FoundFiles found_;
   bool log_configured_ = false;
 };
 
@@ -236,7 +267,9 @@ int fail(const Error& error, const Run& run, const Words& words, const Environme
 }  // namespace
 
 int run(int argc, char** argv, const std::vector<NounEntry>& nouns) {
-  if (argc > 1 && std::string_view(argv[1]) == "__complete") return run_complete(argc, argv, nouns);
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first == "__complete") return run_complete(argc, argv, nouns);
+  if (first == "__commands") return run_commands(nouns);
   auto start = hold::StartState::capture();
   hold::forbid_core_dumps();
   const auto args = split_argv(argc, argv);

@@ -127,28 +127,71 @@ void check_files(const Sources& sources, const OptionSet& globals,
   }
 }
 
-void note_unknown_variables(const Environment& environment, const OptionSet& globals,
-                            const std::vector<NounEntry>& nouns) {
-  Names known{"DCOORD_PASSWORD", "DCOORD_SENTINEL_PASSWORD"};
-  const auto add = [&known](std::string_view noun, const Names& options) {
-    for (const auto& option : options) known.push_back(variable_name(noun, option));
-  };
-  Names names;
-  add_names(globals, true, names);
-  add("", names);
+namespace {
+
+bool has_variable(const Names& options, std::string_view noun, std::string_view name) {
+  return std::any_of(options.begin(), options.end(), [&](const std::string& option) {
+    return variable_name(noun, option) == name;
+  });
+}
+
+/// The noun whose options a variable seems to be meant for: only that one is built, since building
+/// nouns costs time.
+const NounEntry* noun_of(std::string_view variable, const std::vector<NounEntry>& nouns) {
+  const NounEntry* best = nullptr;
+  size_t least = 3;
   for (const auto& entry : nouns) {
-    // Only nouns that some variable begins with, or almost: building a noun costs time.
     const auto prefix = variable_name(entry.name, "");
-    const bool wanted =
-        std::any_of(environment.own().begin(), environment.own().end(), [&](const auto& variable) {
-          return edit_distance(variable.name.substr(0, prefix.size()), prefix) < 3;
-        });
-    if (wanted) add(entry.name, names_of(entry, true));
+    const auto distance = edit_distance(variable.substr(0, prefix.size()), prefix);
+    if (distance < least) {
+      least = distance;
+      best = &entry;
+    }
   }
+  return best;
+}
+
+/// What to say of a variable that is none of ours.
+void warn_of(std::string_view variable, const OptionSet& globals, const NounEntry* noun) {
+  const auto prefix = noun == nullptr ? "" : variable_name(noun->name, "");
+  Names known{"DCOORD_PASSWORD", "DCOORD_SENTINEL_PASSWORD"};
+  Names options, flags_only;
+  add_names(globals, true, options);
+  for (const auto& option : options) known.push_back(variable_name("", option));
+  add_names(globals, false, flags_only);
+  bool only_flag = has_variable(flags_only, "", variable);
+  if (noun != nullptr) {
+    const auto of_noun = names_of(*noun, true);
+    if (has_variable(of_noun, noun->name, variable)) return;
+    for (const auto& option : of_noun) known.push_back(variable_name(noun->name, option));
+    only_flag = only_flag || has_variable(names_of(*noun, false), noun->name, variable);
+  }
+  const auto near = did_you_mean(variable, known);
+  const auto text =
+      only_flag ? fmt::format("{} can only be given on the command line", variable)
+                : fmt::format("{} is no option{}", variable, near.empty() ? "" : ", " + near);
+  // A variable of somebody else's may begin so, too.
+  const bool meant =
+      only_flag || !near.empty() || (noun != nullptr && variable.starts_with(prefix));
+  if (meant)
+    log::warning(text);
+  else
+    log::note(1, text);
+}
+
+}  // namespace
+
+void warn_of_variables(const Environment& environment, const OptionSet& globals,
+                       const std::vector<NounEntry>& nouns) {
   for (const auto& variable : environment.own()) {
-    if (has(known, variable.name) || is_for_children(variable.name)) continue;
-    const auto near = did_you_mean(variable.name, known);
-    log::note(1, fmt::format("{} is no option{}", variable.name, near.empty() ? "" : ", " + near));
+    const auto name = variable.name;
+    if (is_for_children(name) || name == "DCOORD_PASSWORD" || name == "DCOORD_SENTINEL_PASSWORD")
+      continue;
+    const bool global =
+        std::any_of(globals.all().begin(), globals.all().end(), [&](const Option& option) {
+          return option.from_environment && variable_name("", option.long_name) == name;
+        });
+    if (!global) warn_of(name, globals, noun_of(name, nouns));
   }
 }
 

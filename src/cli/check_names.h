@@ -12,8 +12,9 @@ namespace dcoord::cli {
 void check_files(const Sources& sources, const OptionSet& globals,
                  const std::vector<NounEntry>& nouns);
 
-/// Notes (-v) variables that begin with DCOORD_ and are no option.
-void note_unknown_variables(const Environment& environment, const OptionSet& globals,
-                            const std::vector<NounEntry>& nouns);
+/// Warns of variables that begin with DCOORD_ and seem to be meant for an option that there is not;
+/// notes (-v) others that are none.
+void warn_of_variables(const Environment& environment, const OptionSet& globals,
+                       const std::vector<NounEntry>& nouns);
 
 }  // namespace dcoord::cli

@@ -12,6 +12,7 @@
 #include "cli/complete_names.h"
 #include "cli/globals.h"
 #include "cli/invocation.h"
+#include "cli/manual.h"
 #include "cli/parser.h"
 #include "cli/resolve.h"
 #include "cli/shell_words.h"
@@ -172,6 +173,8 @@ class Walk {
       const bool explains = invocation_.help && std::string_view(noun.name) == "help";
       if (!explains) add(noun.name, noun.summary);
     }
+    if (!invocation_.by_word) return;
+    for (const auto& topic : help_topics()) add(topic.name, topic.summary);
   }
 
   void add_verbs() {

@@ -7,13 +7,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "DCOORD_";
 
-/// What a command is told about what is held for it. A nested dcoord inherits them all.
-constexpr std::string_view kForChildren[] = {
-    "DCOORD_LOCK_NAME", "DCOORD_TOKEN",    "DCOORD_OWNER",       "DCOORD_FENCE",   "DCOORD_HELD",
-    "DCOORD_SLOT",      "DCOORD_RESOURCE", "DCOORD_UNPROTECTED", "DCOORD_ITEM_ID", "DCOORD_ATTEMPT",
-    "DCOORD_TOPIC",     "DCOORD_RUN",      "DCOORD_QUEUE",       "DCOORD_JOB",     "DCOORD_BARRIER",
-    "DCOORD_ELECTION",  "DCOORD_EVENT_ID", "DCOORD_LOST_REASON", "DCOORD_RECEIPT"};
-
 }  // namespace
 
 Environment::Environment(char** variables) : variables_(variables) {
@@ -55,9 +48,42 @@ std::string variable_name(std::string_view noun, std::string_view option) {
   return name;
 }
 
+const std::vector<ToldVariable>& told_variables() {
+  static const std::vector<ToldVariable> list{
+      {"DCOORD_LOCK_NAME", "name of the lock that is held"},
+      {"DCOORD_TOKEN", "token of the innermost hold"},
+      {"DCOORD_OWNER", "id of the outermost dcoord, which all nested ones share"},
+      {"DCOORD_FENCE", "fencing token: rises with every grant"},
+      {"DCOORD_HELD", "all locks that the dcoords around the command hold, with their tokens"},
+      {"DCOORD_SLOT", "with slots: number of the slot, from 0"},
+      {"DCOORD_RESOURCE", "with a pool: name of the slot"},
+      {"DCOORD_UNPROTECTED", "1 if the command runs without the lock (--if-unavailable run)"},
+      {"DCOORD_LOST_REASON", "for --on-lost: why the lease was lost"},
+      {"DCOORD_ELECTION", "name of the election"},
+      {"DCOORD_CANDIDATE", "id of this candidate"},
+      {"DCOORD_TERM", "number of the term, which rises by one"},
+      {"DCOORD_JOB", "name of the job"},
+      {"DCOORD_RUN", "the job's run; also read where --run is not given"},
+      {"DCOORD_ATTEMPT", "how often this was tried, from 1"},
+      {"DCOORD_QUEUE", "name of the queue"},
+      {"DCOORD_ITEM_ID", "id of the item"},
+      {"DCOORD_RECEIPT", "receipt of the item's delivery"},
+      {"DCOORD_TOPIC", "topic of the event"},
+      {"DCOORD_EVENT_ID", "id of the event"},
+      {"DCOORD_KEY", "name of the value that changed"},
+      {"DCOORD_VALUE", "the value, up to 64 KiB of it"},
+      {"DCOORD_VERSION", "version of the value"},
+      {"DCOORD_CHANGE", "what became of the value"},
+      {"DCOORD_FOLDED", "how many changes this one stands for"},
+      {"DCOORD_WRITER", "who changed the value, HOST:PID"},
+  };
+  return list;
+}
+
 bool is_for_children(std::string_view name) {
-  return std::find(std::begin(kForChildren), std::end(kForChildren), name) !=
-         std::end(kForChildren);
+  const auto& list = told_variables();
+  return std::any_of(list.begin(), list.end(),
+                     [&](const ToldVariable& variable) { return variable.name == name; });
 }
 
 }  // namespace dcoord::cli

@@ -33,6 +33,14 @@ class Environment {
 /// DCOORD_URL for the global option `url`, DCOORD_LOCK_TTL for `ttl` of the noun `lock`.
 std::string variable_name(std::string_view noun, std::string_view option);
 
+/// A variable that dcoord sets for the commands that it runs. A nested dcoord inherits them all.
+struct ToldVariable {
+  std::string_view name;
+  std::string_view meaning;  ///< lower case, no full stop
+};
+/// All of them: a new one gets its line here, from where the manual has it.
+const std::vector<ToldVariable>& told_variables();
+
 /// Whether dcoord itself sets this variable for the commands that it runs, so that it never is an
 /// option.
 bool is_for_children(std::string_view name);

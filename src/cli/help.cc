@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/environment.h"
+#include "cli/manual.h"
 
 namespace dcoord::cli {
 namespace {
@@ -129,6 +130,9 @@ std::string top_help(const std::vector<NounEntry>& nouns, const Globals* globals
         "\neach is also read from DCOORD_<OPTION> (DCOORD_URL) and from the configuration file; "
         "see\n"
         "'dcoord config show --origin'\n";
+    out += "\ntopics, for dcoord help TOPIC:\n";
+    for (const auto& topic : help_topics())
+      out += fmt::format("  {:<12}{}\n", topic.name, topic.summary);
   } else {
     out +=
         "\nmore: dcoord NOUN, dcoord NOUN VERB --help, and dcoord --help for the global options\n";

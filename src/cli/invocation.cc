@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/manual.h"
 #include "cli/suggest.h"
 #include "output/printer.h"
 
@@ -95,20 +96,27 @@ class Finder {
   }
   void take_noun(size_t word, std::string_view text) {
     if (text == "help" && used_.empty()) {
-      result_.help = true;
+      result_.help = result_.by_word = true;
       used_.push_back(word);
       return;
     }
     const auto entry = std::find_if(nouns_.begin(), nouns_.end(),
                                     [&](const NounEntry& known) { return text == known.name; });
     if (entry == nouns_.end()) {
-      if (!take_host(word)) unknown_noun(text, nouns_);
+      if (!take_topic(word) && !take_host(word)) unknown_noun(text, nouns_);
       return;
     }
     result_.noun = entry->make();
     used_.push_back(word);
     const auto& verbs = result_.noun->verbs;
     if (verbs.size() == 1 && verbs.front().name.empty()) result_.verb = &verbs.front();
+  }
+
+  bool take_topic(size_t word) {
+    if (!result_.by_word || find_topic(words_[word]) == nullptr) return false;
+    result_.topic = words_[word];
+    used_.push_back(word);
+    return true;
   }
 
   /// redis-cli's `-h HOST`.

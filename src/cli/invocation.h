@@ -18,6 +18,8 @@ struct Invocation {
   Words rest;                   ///< the words without noun and verb
   std::vector<size_t> rest_at;  ///< where each of them stands among all words
   bool help = false;            ///< -h or --help anywhere, or `dcoord help ...`
+  bool by_word = false;         ///< `dcoord help ...`: the manual, where it can be opened
+  std::string topic;            ///< of `dcoord help TOPIC`: one of help_topics()
   bool version = false;
   std::string host;  ///< with help: the word after -h that looks like redis-cli's -h HOST
 };

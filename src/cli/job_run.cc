@@ -31,6 +31,7 @@ struct JobOptions {
   Duration lost_after{}, keep = 24h * 7, retry_delay = 1s;
   long long retry = 0;
   bool join = false, again = false;
+  long long conflict_code = to_int(ExitCode::refused);
   std::string label, request_id;
   LeaseOptions lease;
   CommandOptions command;
@@ -101,7 +102,7 @@ class JobRunner {
     return context_.patience(config.connect_timeout + config.command_timeout);
   }
 
-  /// 75, 76, 65, 124; or 0 for what needs not be run.
+  /// 75 (or -E), 76, 65, 124; or 0 for what needs not be run.
   Finish not_started(const JobAnswer& answer) const {
     Error error = refusal(answer);
     const bool skipped = error.code() == ExitCode::ok;
@@ -117,7 +118,7 @@ class JobRunner {
                    fmt::format("{} is done: it {}", what(), job_state_word(done->state)));
     }
     if (const auto* running = std::get_if<JobRunning>(&answer)) {
-      return Error(ExitCode::refused, "running",
+      return Error(static_cast<ExitCode>(o_.conflict_code), "running",
                    fmt::format("{} {} already: {}", what(), running->waits ? "waits" : "runs",
                                describe_holder(running->who, running->age)),
                    "--join waits for it and returns its exit code");
@@ -289,6 +290,8 @@ void JobOptions::declare(OptionSet& set) {
   set.duration("--once-per", once_per,
                "succeed once in each such window of the server's clock (UTC), instead of in a run");
   set.flag("--join", join, "if it runs already: wait for it and return its exit code");
+  set.integer("-E,--conflict-exit-code", "N", conflict_code, 0, 255,
+              "exit code when it runs already");
   set.flag("--again", again, "run it though it has succeeded before");
   set.integer("--retry", "N", retry, 0, 1000000, "run a command that failed up to N times more");
   set.duration("--retry-delay", retry_delay, "pause before that");

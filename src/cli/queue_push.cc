@@ -63,7 +63,7 @@ int push(Context& context, const PushWishes& o) {
 void declare(PushWishes& o, OptionSet& set) {
   set.positional("NAME", "queue", o.name, "name of the queue");
   set.positionals("ITEM", o.items, "what to push; without any, or -, standard input is read");
-  auto& file = set.text("--file", "PATH", o.file, "read items from a file");
+  auto& file = set.text("--file", "FILE", o.file, "read items from a file");
   file.kind = "file";
   file.from_environment = false;
   set.flag("-0,--null", o.null, "items of the input end with a NUL byte, not a newline")

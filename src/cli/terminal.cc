@@ -112,6 +112,10 @@ std::string ask_password(const std::string& prompt) {
 bool flush_stdout() {
   errno = 0;
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return true;
+  if (errno == 0) {  // it failed earlier, when a buffer was full: another try says why
+    std::clearerr(stdout);
+    if (std::fputc('\n', stdout) != EOF) std::fflush(stdout);
+  }
   if (errno == EPIPE) return false;
   throw Error(ExitCode::internal, "output",
               fmt::format("cannot write to standard output: {}",

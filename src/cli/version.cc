@@ -24,7 +24,7 @@ Noun version_noun() {
 Noun help_noun() {
   Verb verb;
   verb.summary = "explain a command";
-  verb.usage = "[NOUN [VERB]]";
+  verb.usage = "[NOUN [VERB] | TOPIC]";
   verb.run = [](Context&) { return 0; };
   Noun noun;
   noun.name = "help";

@@ -139,7 +139,8 @@ END
 @test "options: each once, unless it may be repeated; the verb's own first" {
   [[ $(candidates lock run x -- | head -n 1) == --shared ]]
   candidates lock run x -s --slots 3 - >"$BATS_TEST_TMPDIR/offered"
-  [[ -z $(grep -x -e --shared -e --slots "$BATS_TEST_TMPDIR/offered") ]]
+  run grep -x -e --shared -e --slots "$BATS_TEST_TMPDIR/offered"
+  [[ $status == 1 ]]
   grep -qx -e --resize "$BATS_TEST_TMPDIR/offered"
   grep -qx -e --url "$BATS_TEST_TMPDIR/offered"
   candidates -u local: - | grep -qx -e --url

@@ -162,3 +162,41 @@ setting() {
   expect_code 64
   expect_err_has "--askpass needs a terminal"
 }
+
+@test "config show knows the nouns' options: those that are set, or all of one noun" {
+  printf '[lock]\nttl = "1m"\n[profile.ci.lock]\nwait = "5m"\n' >"$CONFIG"
+  [[ $(setting lock.ttl) == "1m"$'\t'"$CONFIG:2: lock.ttl" ]]
+  [[ $(setting lock.wait --profile ci) == "5m"$'\t'"$CONFIG:4: profile.ci.lock.wait" ]]
+  [[ $(DCOORD_LOCK_TTL=2m setting lock.ttl) == $'2m\tDCOORD_LOCK_TTL' ]]
+  [[ -z $(setting lock.shared) ]]
+  run_split dcoord config show lock --origin -o plain
+  expect_out_has $'lock.ttl\t1m\t'
+  expect_out_has $'lock.shared\tfalse\tdefault'
+  [[ $out != *connect-timeout* && $out != *elect.* ]]
+  run_split dcoord config show lokc
+  expect_code 64
+}
+
+@test "a misspelt variable is warned of, whatever else is said" {
+  DCOORD_LOCK_TLT=5m run_split dcoord config show
+  expect_code 0
+  expect_err "dcoord: warning: DCOORD_LOCK_TLT is no option, did you mean 'DCOORD_LOCK_TTL'?"
+  DCOORD_LOCK_NONSENSE=1 run_split dcoord config show
+  expect_err "dcoord: warning: DCOORD_LOCK_NONSENSE is no option"
+  DCOORD_TERM=3 DCOORD_CANDIDATE=x DCOORD_WRITER=y run_split dcoord config show
+  expect_err ""
+}
+
+@test "a value that is not acceptable: 64 from a variable, 78 from a file; a wrong URL is 78 from anywhere" {
+  DCOORD_CONNECT_TIMEOUT=soon run_split dcoord config show
+  expect_code 64
+  expect_err_has "for DCOORD_CONNECT_TIMEOUT"
+  echo 'connect-timeout = "soon"' >"$CONFIG"
+  run_split dcoord config show
+  expect_code 78
+  rm "$CONFIG"
+  DCOORD_URL=http://x run_split dcoord config show
+  expect_code 78
+  run_split dcoord -u http://x config show
+  expect_code 78
+}

@@ -92,6 +92,10 @@ start() {
   run_split "$DCOORD" job run a -- true
   expect_code 75
   expect_err_has "job 'a' of run 'r' runs already"
+  run_split "$DCOORD" job run a -E 0 -- echo never
+  expect_code 0
+  expect_out ""
+  expect_err ""
   "$DCOORD" job run a --join --progress none -- true 3>&- &
   local second=$!
   BACKGROUND+=("$second")

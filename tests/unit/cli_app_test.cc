@@ -260,10 +260,15 @@ TEST_CASE("a password on the command line is warned of and overwritten") {
   CHECK(result.out == "d 30s db=1 [x]\n");
 }
 
-TEST_CASE("variables that are no option are noted on request") {
+TEST_CASE("variables that are no option but seem to be meant for one are warned of") {
   const std::vector<std::string> variables{"DCOORD_LOKC_TTL=1", "DCOORD_TOKEN=x",
-                                           "DCOORD_LOCK_TTL=3s", "DCOORD_PASSWORD=x"};
-  CHECK(run({"lock", "run", "d", "--", "x"}, variables).err.empty());
+                                           "DCOORD_LOCK_TTL=3s", "DCOORD_PASSWORD=x",
+                                           "DCOORD_MINE=x"};
+  const std::string warning =
+      "dcoord: warning: DCOORD_LOKC_TTL is no option, did you mean 'DCOORD_LOCK_TTL'?\n";
+  CHECK(run({"lock", "run", "d", "--", "x"}, variables).err == warning);
   CHECK(run({"lock", "run", "d", "-v", "--", "x"}, variables).err ==
-        "dcoord: DCOORD_LOKC_TTL is no option, did you mean 'DCOORD_LOCK_TTL'?\n");
+        warning + "dcoord: DCOORD_MINE is no option\n");
+  CHECK(run({"lock", "run", "d", "--", "x"}, {"DCOORD_LOCK_COMMAND=x"}).err ==
+        "dcoord: warning: DCOORD_LOCK_COMMAND can only be given on the command line\n");
 }
