@@ -42,13 +42,15 @@ Error not_started(const std::string& command, int error) {
 
 }  // namespace
 
-void CommandOptions::declare(OptionSet& set) {
+void CommandOptions::declare(OptionSet& set, bool leased) {
   set.duration("--max-time", max_time, "stop the command after this time, exit 124");
   set.choice(
       "--tree", "WHAT", tree, {"leave", "wait", "kill"},
       "what the command leaves in the background when it ends: leave it, wait for it, or kill it");
-  set.text("--on-lost", "CMD", on_lost,
-           "shell command to run, for at most 10s, after the lease was lost");
+  if (leased) {
+    set.text("--on-lost", "CMD", on_lost,
+             "shell command to run, for at most 10s, after the lease was lost");
+  }
   set.flag("--scrub-env", scrub_env,
            "take Redis URLs and passwords out of the command's environment");
   set.integer("--status-fd", "N", status_fd, 0, 1 << 20,

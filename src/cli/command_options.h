@@ -28,7 +28,8 @@ struct CommandOptions {
   std::optional<long long> status_fd;
   std::string shell;
 
-  void declare(OptionSet& set);
+  /// Without a lease there is no --on-lost.
+  void declare(OptionSet& set, bool leased = true);
   /// Throws Error (64) for what cannot be.
   void check() const;
 

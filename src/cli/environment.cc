@@ -9,10 +9,14 @@ constexpr std::string_view kPrefix = "DCOORD_";
 
 /// What a command is told about what is held for it. A nested dcoord inherits them all.
 constexpr std::string_view kForChildren[] = {
-    "DCOORD_LOCK_NAME", "DCOORD_TOKEN",    "DCOORD_OWNER",       "DCOORD_FENCE",   "DCOORD_HELD",
-    "DCOORD_SLOT",      "DCOORD_RESOURCE", "DCOORD_UNPROTECTED", "DCOORD_ITEM_ID", "DCOORD_ATTEMPT",
-    "DCOORD_TOPIC",     "DCOORD_RUN",      "DCOORD_QUEUE",       "DCOORD_JOB",     "DCOORD_BARRIER",
-    "DCOORD_ELECTION",  "DCOORD_EVENT_ID", "DCOORD_LOST_REASON", "DCOORD_RECEIPT"};
+    "DCOORD_LOCK_NAME",       "DCOORD_TOKEN",       "DCOORD_OWNER",
+    "DCOORD_FENCE",           "DCOORD_HELD",        "DCOORD_SLOT",
+    "DCOORD_RESOURCE",        "DCOORD_UNPROTECTED", "DCOORD_ITEM_ID",
+    "DCOORD_ATTEMPT",         "DCOORD_TOPIC",       "DCOORD_RUN",
+    "DCOORD_QUEUE",           "DCOORD_JOB",         "DCOORD_BARRIER",
+    "DCOORD_ELECTION",        "DCOORD_EVENT_ID",    "DCOORD_LOST_REASON",
+    "DCOORD_RECEIPT",         "DCOORD_BREAKER",     "DCOORD_BREAKER_STATE",
+    "DCOORD_BREAKER_RETRY_MS"};
 
 }  // namespace
 

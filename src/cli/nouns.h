@@ -12,6 +12,7 @@ Noun barrier_noun();
 Noun state_noun();
 Noun queue_noun();
 Noun health_noun();
+Noun breaker_noun();
 Noun local_noun();
 Noun config_noun();
 Noun completion_noun();
