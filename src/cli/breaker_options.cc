@@ -183,7 +183,7 @@ Error breaker_refusal(const BreakerView& view, int code) {
                     describe_why(view), next_try(view), view.next_try ? " at the latest" : ""));
   }
   return Error(static_cast<ExitCode>(code), "open",
-               fmt::format("breaker '{}' is open since {} ({}); {}", view.name,
+               fmt::format("breaker '{}' has been open for {} ({}); {}", view.name,
                            format_age(view.age), describe_why(view), next_try(view)));
 }
 

@@ -176,7 +176,8 @@ Verb breaker_record_verb() {
   verb.declare = [o](OptionSet& set) {
     o->breaker.declare(set);
     set.positional("OUTCOME", "", o->outcome,
-                   "success, failure, or ignored: a probe gives its permit back");
+                   "how it ended; ignored: a probe gives its permit back")
+        .choices = {"success", "failure", "ignored"};
     set.text("--permit", "PERMIT", o->permit,
              "what `breaker allow` printed; without one, the call counts while the breaker is "
              "closed");

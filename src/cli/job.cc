@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "base/duration.h"
 #include "base/error.h"
 #include "cli/context.h"
 #include "cli/job_options.h"
