@@ -54,10 +54,12 @@ void CommandOptions::declare_of_command(OptionSet& set) {
   set.text("-c,--command", "STRING", shell, "run STRING with /bin/sh -c").from_environment = false;
 }
 
-void CommandOptions::declare(OptionSet& set) {
+void CommandOptions::declare(OptionSet& set, bool leased) {
   declare_of_command(set);
-  set.text("--on-lost", "CMD", on_lost,
-           "shell command to run, for at most 10s, after the lease was lost");
+  if (leased) {
+    set.text("--on-lost", "CMD", on_lost,
+             "shell command to run, for at most 10s, after the lease was lost");
+  }
   set.integer("--status-fd", "N", status_fd, 0, 1 << 20,
               "write one line there that tells dcoord's outcome from the command's: command, "
               "refused, lost, ... and code");

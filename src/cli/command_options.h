@@ -28,7 +28,8 @@ struct CommandOptions {
   std::optional<long long> status_fd;
   std::string shell;
 
-  void declare(OptionSet& set);
+  /// Without a lease there is no --on-lost.
+  void declare(OptionSet& set, bool leased = true);
   /// Those about the command alone, not about how the wrapper ends.
   void declare_of_command(OptionSet& set);
   /// Throws Error (64) for what cannot be.
