@@ -5,8 +5,10 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/token.h"
 #include "cli/context.h"
 #include "cli/elect_verbs.h"
+#include "cli/force.h"
 #include "cli/nouns.h"
 #include "primitives/lock.h"
 
@@ -47,13 +49,20 @@ const LockParty* find_candidate(const LockView& view, const std::string& id) {
 }
 
 struct ResignOptions {
-  std::string name, to, request_id;
+  std::string name, to, holder, request_id;
+  bool at_once = false;
 };
 
 int resign(Context& context, const ResignOptions& o) {
   check_name(o.name, "election name");
   const Keys keys(context.config().key_namespace);
   Lock election(context.loop(), context.scripts(), keys, o.name, LockKind::elect);
+  if (o.at_once) {
+    if (!o.to.empty()) throw usage_error("--break and --to contradict each other");
+    return take_away(context, election, fmt::format("election '{}'", o.name),
+                     "dcoord elect show " + output::shell_quote(o.name), o.holder, true);
+  }
+  if (!o.holder.empty()) throw usage_error("--holder goes with --break");
   const output::Election shown{context.loop().run(election.show(1000, context.patience()))};
   const LockView& view = shown.view;
   if (view.state != LockView::State::held || shown.leader() == nullptr) {
@@ -66,8 +75,9 @@ int resign(Context& context, const ResignOptions& o) {
   }
   Lock::Revoked result{Lock::Revoked::What::no_successor};
   if (o.to.empty() || !successor.empty()) {
-    result =
-        context.loop().run(election.revoke(view.holders[0].token, successor, context.patience()));
+    const Holder by = this_process(random_token(), "elect resign", "");
+    result = context.loop().run(
+        election.revoke(view.holders[0].token, successor, context.patience(), by));
   }
   if (result.what == Lock::Revoked::What::no_successor) {
     throw Error(ExitCode::no, "no_candidate",
@@ -89,13 +99,18 @@ Verb resign_verb() {
   Verb verb;
   verb.name = "resign";
   verb.summary = "make the leader step down: its command is stopped, then the next one leads";
-  verb.usage = "NAME [--to CANDIDATE]";
+  verb.usage = "NAME [--to CANDIDATE | --break --holder ID]";
   verb.examples = {"dcoord elect resign scheduler", "dcoord elect resign scheduler --to web3:4711"};
   verb.declare = [o](OptionSet& set) {
     set.positional("NAME", "election", o->name, "name of the election");
     auto& to = set.text("--to", "CANDIDATE", o->to, "the candidate that shall lead next");
     to.kind = "candidate";
     to.from_environment = false;
+    set.flag("--break", o->at_once,
+             "at once: the next one leads while the leader's command may still run")
+        .from_environment = false;
+    set.text("--holder", "ID", o->holder, "with --break: the leader's id, as `elect show` lists it")
+        .from_environment = false;
     set.text("--request-id", "ID", o->request_id,
              "accepted everywhere; asking again is always safe")
         .from_environment = false;
@@ -112,7 +127,7 @@ Verb list_verb() {
   verb.run = [](Context& context) {
     const Keys keys(context.config().key_namespace);
     const auto views = context.loop().run(
-        list_locks(context.scripts(), keys, LockKind::elect, 100, context.patience()));
+        list_locks(context.scripts(), keys, LockKind::elect, {.waiters = 100}, context.patience()));
     std::vector<output::Election> elections;
     for (const auto& view : views) elections.push_back({view});
     context.printer().print(elections);

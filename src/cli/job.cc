@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/context.h"
+#include "cli/graph_text.h"
 #include "cli/held.h"
 #include "cli/job_verbs.h"
 #include "cli/lock_options.h"
@@ -149,14 +150,15 @@ class Graph {
   std::string dot() const {
     std::string out = "digraph run {\n  rankdir=LR;\n";
     for (const auto& name : names_) {
-      out += fmt::format("  {} [label={}];\n", quoted(name), quoted(name + "\n" + state_of(name)));
+      out += fmt::format("  {} [label={}];\n", dot_quoted(name),
+                         dot_quoted(name + "\n" + state_of(name)));
     }
     for (const auto& [name, job] : jobs_) {
       for (const auto& edge : job->after) {
         const char* style = edge.want == JobWant::failure ? " [style=dashed]"
                             : edge.want == JobWant::end   ? " [style=dotted]"
                                                           : "";
-        out += fmt::format("  {} -> {}{};\n", quoted(edge.name), quoted(name), style);
+        out += fmt::format("  {} -> {}{};\n", dot_quoted(edge.name), dot_quoted(name), style);
       }
     }
     return out + "}\n";
@@ -167,10 +169,7 @@ class Graph {
     std::string out = "graph LR\n";
     for (const auto& name : names_) {
       ids.emplace(name, ids.size());
-      std::string label = log::printable(name);
-      for (size_t at = 0; (at = label.find('"', at)) != std::string::npos; at += 6)
-        label.replace(at, 1, "&quot;");
-      out += fmt::format("  j{}[\"{}: {}\"]\n", ids[name], label, state_of(name));
+      out += fmt::format("  j{}[\"{}: {}\"]\n", ids[name], mermaid_label(name), state_of(name));
     }
     for (const auto& [name, job] : jobs_) {
       for (const auto& edge : job->after) {
@@ -185,14 +184,6 @@ class Graph {
   std::string state_of(const std::string& name) const {
     const auto found = jobs_.find(name);
     return found == jobs_.end() ? "not announced" : state_text(*found->second);
-  }
-  static std::string quoted(const std::string& text) {
-    std::string out = "\"";
-    for (const char c : text) {
-      if (c == '"' || c == '\\') out += '\\';
-      out += c == '\n' ? "\\n" : std::string(1, c);
-    }
-    return out + "\"";
   }
   void branch(const std::string& name, size_t depth, std::string& out) {
     const bool again = !shown_.insert(name).second;

@@ -11,6 +11,7 @@
 #include "cli/context.h"
 #include "cli/held.h"
 #include "cli/take.h"
+#include "cli/within.h"
 
 namespace dcoord::cli {
 namespace {
@@ -90,6 +91,7 @@ LockRequest LockOptions::request(Duration ttl, std::string command) const {
   r.parent = HeldLocks::from_environment().token_of(name).value_or("");
   r.reentrant = reentrant;
   r.who = this_process(owner_id(), std::move(command), label);
+  r.who.within = within();
   return r;
 }
 

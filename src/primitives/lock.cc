@@ -6,6 +6,7 @@
 
 #include "base/duration.h"
 #include "base/error.h"
+#include "primitives/lock_internal.h"
 #include "primitives/protocol.h"
 #include "redis/scripts.h"
 
@@ -17,30 +18,10 @@ using redis::Answer;
 using redis::Patience;
 using redis::Reply;
 
-// Bits of an entry's flags; lua/lib/lock_layout.lua has the same.
-constexpr int64_t kExclusive = 1, kShared = 2, kOffered = 4, kRevoked = 8, kNested = 16,
-                  kResting = 32;
-
 Duration ms(const Reply& reply) { return Millis(reply.number()); }
 
 std::string join(const std::vector<std::string>& names) {
   return fmt::format("{}", fmt::join(names, ","));
-}
-
-std::vector<std::string> split(std::string_view names) {
-  std::vector<std::string> out;
-  while (!names.empty()) {
-    const size_t end = std::min(names.find(','), names.size());
-    out.emplace_back(names.substr(0, end));
-    names.remove_prefix(std::min(end + 1, names.size()));
-  }
-  return out;
-}
-
-LockMode mode_of(int64_t flags) {
-  return (flags & kExclusive) != 0 ? LockMode::exclusive
-         : (flags & kShared) != 0  ? LockMode::shared
-                                   : LockMode::slot;
 }
 
 std::string flags_of(const LockRequest& request, bool wait) {
@@ -77,71 +58,10 @@ LockAnswer decode_acquire(const Reply& r, TimePoint sent, TimePoint now) {
   if (word == "revoked") return LockRefused{Why::revoked};
   if (word == "gone") return LockRefused{Why::gone};
   if (word == "limit") {
-    return LockRefused{Why::limit, {}, static_cast<int>(r.at(1).number()), split(r.at(2).text())};
+    return LockRefused{
+        Why::limit, {}, static_cast<int>(r.at(1).number()), split_names(r.at(2).text())};
   }
   throw unexpected_reply(scripts::lock_acquire, r);
-}
-
-LockParty decode_party(const Reply& r, size_t i, Millis server_time) {
-  LockParty p;
-  const int64_t flags = r.at(i + 1).number();
-  p.token = r.at(i).text();
-  p.mode = mode_of(flags);
-  p.offered = (flags & kOffered) != 0;
-  p.revoked = (flags & kRevoked) != 0;
-  p.nested = (flags & kNested) != 0;
-  p.resting = (flags & kResting) != 0;
-  p.slot = static_cast<int>(r.at(i + 2).number());
-  p.lease_left = Millis(r.at(i + 3).number()) - server_time;
-  p.since = Millis(r.at(i + 4).number());
-  p.fence = r.at(i + 5).number();
-  p.who = decode_holder(r.at(i + 8).text());
-  return p;
-}
-
-LockView decode_view(std::string name, const Reply& r) {
-  LockView view;
-  view.name = std::move(name);
-  view.server_time = Millis(r.at(1).number());
-  if (r.word() == "absent") return view;
-  if (r.word() != "lock") throw unexpected_reply(scripts::lock_show, r);
-  view.fence = r.at(2).number();
-  view.limit = static_cast<int>(r.at(3).number());
-  view.pool = split(r.at(4).text());
-  view.acquired = r.at(5).number();
-  view.contended = r.at(6).number();
-  view.lost = r.at(7).number();
-  view.timed_out = r.at(8).number();
-  view.term = r.at(9).number();
-  const auto holders = static_cast<size_t>(r.at(10).number());
-  view.waiting = r.at(11).number();
-  const auto listed = static_cast<size_t>(r.at(12).number());
-  size_t i = 13;
-  for (size_t n = 0; n < holders; ++n, i += 9)
-    view.holders.push_back(decode_party(r, i, view.server_time));
-  for (size_t n = 0; n < listed; ++n, i += 4) {
-    LockParty p;
-    p.token = r.at(i).text();
-    p.mode = mode_of(r.at(i + 1).number());
-    p.since = Millis(r.at(i + 2).number() / 1000);
-    p.who = decode_holder(r.at(i + 3).text());
-    view.waiters.push_back(std::move(p));
-  }
-  if (!view.holders.empty()) {
-    view.state =
-        view.holders[0].lease_left > Millis(0) ? LockView::State::held : LockView::State::stale;
-    view.mode = view.holders[0].mode;
-  }
-  if (view.limit > 0) view.mode = LockMode::slot;
-  return view;
-}
-
-const char* noun(LockKind kind) { return kind == LockKind::lock ? "lock" : "elect"; }
-
-std::vector<std::string> keys_of(const Keys& keys, LockKind kind, const std::string& name) {
-  if (kind == LockKind::elect)
-    return {keys.elect(name), keys.elect_line(name), keys.elect_waiters(name)};
-  return {keys.lock(name), keys.lock_line(name), keys.lock_waiters(name)};
 }
 
 }  // namespace
@@ -153,7 +73,7 @@ Lock::Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::stri
       keys_(keys),
       name_(std::move(name)),
       kind_(kind),
-      hold_keys_(keys_of(keys_, kind_, name_)),
+      hold_keys_(hold_keys(keys_, kind_, name_)),
       changes_(kind_ == LockKind::elect ? keys_.elect_changes(name_) : "") {}
 
 Task<Answer> Lock::run(const redis::Script& script, std::vector<std::string> keys,
@@ -278,10 +198,11 @@ Task<LockReleased> Lock::release(std::string token, Duration least, bool timed_o
   co_return result;
 }
 
-Task<Lock::Revoked> Lock::revoke(std::string token, std::string successor, Patience patience) {
+Task<Lock::Revoked> Lock::revoke(std::string token, std::string successor, Patience patience,
+                                 Holder by) {
   std::vector<std::string> keys{hold_keys_[0], hold_keys_[1]};
   if (!changes_.empty()) keys.push_back(changes_);
-  std::vector<std::string> args{std::move(token), std::move(successor)};
+  std::vector<std::string> args{std::move(token), std::move(successor), encode(by)};
   const Answer answer =
       co_await run(scripts::lock_revoke, std::move(keys), std::move(args), patience);
   const Reply& r = answer.reply;
@@ -315,30 +236,6 @@ Task<Lock::Forgotten> Lock::forget(Patience patience) {
     throw unexpected_reply(scripts::lock_forget, answer.reply);
   }
   co_return result;
-}
-
-Task<LockView> Lock::show(int waiters, Patience patience) {
-  std::vector<std::string> args{std::to_string(waiters)};
-  const Answer answer = co_await run(scripts::lock_show, hold_keys_, std::move(args), patience);
-  co_return decode_view(name_, answer.reply);
-}
-
-Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& keys, LockKind kind,
-                                       int waiters, Patience patience) {
-  std::function<redis::Call(const std::string&)> show = [&](const std::string& name) {
-    redis::Call call;
-    call.script = &scripts::lock_show;
-    call.keys = keys_of(keys, kind, name);
-    call.args = {std::to_string(waiters)};
-    return call;
-  };
-  std::string index = noun(kind);
-  const std::vector<Listed> listed =
-      co_await list_all(runner, keys, std::move(index), std::move(show), patience);
-  std::vector<LockView> views;
-  views.reserve(listed.size());
-  for (const Listed& one : listed) views.push_back(decode_view(one.name, one.reply));
-  co_return views;
 }
 
 }  // namespace dcoord::primitives
