@@ -131,9 +131,12 @@ class Story {
 
   void line() {
     if (view_.waiting == 0) return say("nobody waits");
-    say(fmt::format("{} waiting (usually p50 {}, p95 {}):", view_.waiting,
-                    format_age(view_.waits.percentile(0.5)),
-                    format_age(view_.waits.percentile(0.95))));
+    const Histogram& waits = view_.waits;
+    say(fmt::format("{} waiting{}:", view_.waiting,
+                    waits.total() == 0 ? ""
+                                       : fmt::format(" (usually p50 {}, p95 {})",
+                                                     format_age(waits.percentile(0.5)),
+                                                     format_age(waits.percentile(0.95)))));
     for (size_t i = 0; i < std::min(kShown, view_.waiters.size()); ++i) {
       const LockParty& p = view_.waiters[i];
       say(fmt::format("  {}. {} for {}, {}", i + 1, describe_holder(p.who, std::nullopt),
