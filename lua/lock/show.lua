@@ -16,7 +16,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local most, more = math.min(tonumber(ARGV[1]) or 0, 1000), ARGV[2] == 'a'
 -- Beyond these the living in line are not told from the dead; after so many records a call has done enough.
-local LOOKED_AT, ENOUGH = 2000, 1000
+local LOOKED_AT, ENOUGH = 1000, 1000
 local work = 0
 
 -- The live holders in the order of their grants, or else the last one alone.

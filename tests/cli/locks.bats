@@ -319,8 +319,9 @@ crosswise() {
   hold x -t 10m
   run_split dcoord lock release x --break
   expect_code 64
-  run_split dcoord lock release x --break --holder "$(id_of x)"
+  run_split dcoord lock release x --break --holder "$(id_of x)" --trace-file "$BATS_TEST_TMPDIR/trace"
   expect_code 0
+  grep -q '"event":"reclaimed"' "$BATS_TEST_TMPDIR/trace"
   expect_err_has "dcoord: warning: took lock 'x' from"
   expect_err_has "fencing token"
   [[ $(state x) == free ]]
