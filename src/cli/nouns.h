@@ -13,6 +13,7 @@ Noun state_noun();
 Noun queue_noun();
 Noun trace_noun();
 Noun health_noun();
+Noun breaker_noun();
 Noun local_noun();
 Noun config_noun();
 Noun completion_noun();
