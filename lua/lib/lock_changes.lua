@@ -1,10 +1,17 @@
--- What happened to an election, for those that watch it: a stream of the latest 1,000 changes. Uses: changes (its
--- key, or nil for a lock), lock, now.
-local term, noted = 0, {}
+-- What happened to a lock: the latest of it goes to its log; and of an election all of it to a stream of the latest
+-- 1,000 changes, for those that watch it. Uses: changes (the stream's key, or nil for a lock), lock, now.
+-- @include lib/lock_log
+local term, noted, log_changed = 0, {}, false
+local log = nil
 if changes then term = tonumber(redis.call('HGET', lock, 'n') or 0) end
 
-local function note(what, h)
+-- An act of an operator, whom `by` names, is logged as `logged_as`.
+local function note(what, h, logged_as, by)
   if changes then noted[#noted + 1] = {what, term, h} end
+  local code = logged_as or (what == 'resigned' and RELEASED) or (what == 'lost' and LOST)
+  if not code or math.floor(h.flags / NESTED) % 2 == 1 then return end
+  log = add_to_log(log or redis.call('HGET', lock, 'l'), code, h.since, now, h.fence, h.who, by or '')
+  log_changed = true
 end
 
 -- After everything else is written.

@@ -61,6 +61,18 @@ local function purge()
   return dropped
 end
 
+-- The hold with that token and those nested under it, as a set of tokens.
+local function with_nested(token)
+  local inner, again = {[token] = true}, st.nested > 0
+  while again do
+    again = false
+    for id, h in pairs(live_entries()) do
+      if not inner[id] and inner[h.parent] then inner[id], again = true, true end
+    end
+  end
+  return inner
+end
+
 -- How many live entries are not of the chain of holds that starts at `parent` and goes outwards.
 local function others_than(parent)
   local count, hops = st.holders + st.offers, 0
@@ -258,6 +270,7 @@ local function put_extras()
   if st.limit > 0 and st.slots_changed then put('b', slots) end
   if st.waits_changed then put('w', waits) end
   if st.ring_changed then put('t', ring) end
+  if log_changed then put('l', log) end
   if stale_record then
     put('z', stale_record)
     st.stale = 1

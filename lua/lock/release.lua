@@ -19,25 +19,26 @@ if not least then return redis.error_reply('MISUSE lock/release: the time is not
 local time = redis.call('TIME')
 local now_us = time[1] * 1e6 + time[2]
 local now = math.floor(now_us / 1000)
-local found = redis.call('HMGET', lock, 's', 't', 'h' .. token, 'd')
+local found = redis.call('HMGET', lock, 's', 't', 'h' .. token, 'd', 'l')
 local raw, ring_raw, own_raw, holds = found[1], found[2], found[3], found[4]
 if raw and string.byte(raw) ~= LAYOUT then
   return redis.error_reply('LAYOUT this lock has layout ' .. string.byte(raw) .. ', this dcoord knows ' .. LAYOUT)
 end
 -- @include lib/lock_tombs
 -- @include lib/lock_histogram
+-- @include lib/lock_log
 
 -- The common case: the only holder, nobody in line.
 if raw and own_raw and least == 0 and not changes then
   local _, fence, expires, min_end, max_end, line_expires, limit, holders, offers, nested, exclusive, in_line,
     stale, last_ticket, lapsed, roll_start, roll_upto, roll_end, acquired, contended, lost, timed_out, reset_at =
     struct.unpack(STATE, raw)
-  local flags, _, ends, since = struct.unpack(HOLDER, own_raw)
+  local flags, _, ends, since, own_fence, _, _, _, _, who = struct.unpack(HOLDER, own_raw)
   if holders == 1 and offers + in_line + stale + limit == 0 and flags <= SHARED and ends > now then
     redis.call('HDEL', lock, 'h' .. token)
     redis.call('HSET', lock, 's', struct.pack(STATE, LAYOUT, fence, expires, 0, max_end, line_expires, 0, 0, 0, 0, 0, 0,
       0, last_ticket, lapsed, 0, 0, 0, acquired, contended, lost, timed_out, reset_at), 't', bury(ring_raw, token, now), 'd',
-      record(holds, now - since))
+      record(holds, now - since), 'l', add_to_log(found[5], RELEASED, since, now, own_fence, who, ''))
     return {'released', now - since, 0}
   end
 end
@@ -60,15 +61,8 @@ purge()
 
 -- Ends a live hold and what is nested under it; what is left of its least time it stays taken. Returns that, ms.
 local function end_hold(own)
-  local inner, again = {[token] = true}, st.nested > 0
-  while again do
-    again = false
-    for id, h in pairs(live_entries()) do
-      if not inner[id] and inner[h.parent] then inner[id], again = true, true end
-    end
-  end
   local rest = math.max(0, own.since + least - now)
-  for id in pairs(inner) do
+  for id in pairs(with_nested(token)) do
     local h = live_entries()[id]
     if not has(h.flags, OFFERED) and not has(h.flags, RESTING) then
       holds = record(holds, now - h.since)

@@ -4,6 +4,7 @@
   KEYS[3]  changes, of an election; none for a lock
   ARGV[1]  token of the hold
   ARGV[2]  token of the waiter that shall be next, or ''
+  ARGV[3]  who does it, opaque
   Returns  {revoked, lease left ms, unsent...}  the holder stops, releases, and only then is the next one granted
   Returns  {gone}  this token does not hold the lock
   Returns  {absent}  whoever should be next does not wait; nothing was done
@@ -36,8 +37,9 @@ end
 if not has(own.flags, REVOKED) then
   own.flags = own.flags + REVOKED
   redis.call('HDEL', lock, '')  -- freeing first: let through when memory is out
+  if not has(own.flags, OFFERED) then note('revoked', own, TAKEN, ARGV[3]) end
   redis.call('HSET', lock, 'h' .. token, pack_holder(own))
-  if not has(own.flags, OFFERED) then note('revoked', own) end
+  if log_changed then redis.call('HSET', lock, 'l', log) end
 end
 local _, _, expires = struct.unpack('<Bdd', raw)
 write_changes(expires)

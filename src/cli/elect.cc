@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/context.h"
 #include "cli/elect_verbs.h"
+#include "cli/force.h"
 #include "cli/nouns.h"
 #include "cli/quorum_options.h"
 #include "primitives/lock.h"
@@ -48,8 +49,8 @@ const LockParty* find_candidate(const LockView& view, const std::string& id) {
 }
 
 struct ResignOptions {
-  std::string name, to, request_id;
-  bool anyway = false;
+  std::string name, to, holder, request_id;
+  bool anyway = false, at_once = false;
 };
 
 /// What was told to the leader.
@@ -75,6 +76,12 @@ int resign(Context& context, const ResignOptions& o) {
   check_name(o.name, "election name");
   const Keys keys(context.config().key_namespace);
   const auto election = open_lock(context, keys, o.name, LockKind::elect);
+  if (o.at_once) {
+    if (!o.to.empty()) throw usage_error("--break and --to contradict each other");
+    return take_away(context, *election, fmt::format("election '{}'", o.name),
+                     "dcoord elect show " + output::shell_quote(o.name), o.holder, true);
+  }
+  if (!o.holder.empty()) throw usage_error("--holder goes with --break");
   const output::Election shown{context.loop().run(election->show(1000, context.patience()))};
   const LockView& view = shown.view;
   if (view.state != LockView::State::held || shown.leader() == nullptr) {
@@ -114,7 +121,7 @@ Verb resign_verb() {
   Verb verb;
   verb.name = "resign";
   verb.summary = "make the leader step down: its command is stopped, then the next one leads";
-  verb.usage = "NAME [--to CANDIDATE | --anyway]";
+  verb.usage = "NAME [--to CANDIDATE | --anyway | --break --holder ID]";
   verb.examples = {"dcoord elect resign scheduler", "dcoord elect resign scheduler --to web3:4711"};
   verb.declare = [o](OptionSet& set) {
     set.positional("NAME", "election", o->name, "name of the election");
@@ -124,6 +131,11 @@ Verb resign_verb() {
     set.flag("--anyway", o->anyway,
              "also when nobody stands by: the command is stopped, and the same candidate leads "
              "again")
+        .from_environment = false;
+    set.flag("--break", o->at_once,
+             "at once: the next one leads while the leader's command may still run")
+        .from_environment = false;
+    set.text("--holder", "ID", o->holder, "with --break: the leader's id, as `elect show` lists it")
         .from_environment = false;
     set.text("--request-id", "ID", o->request_id,
              "accepted everywhere; asking again is always safe")
@@ -141,7 +153,7 @@ Verb list_verb() {
   verb.run = [](Context& context) {
     const Keys keys(context.config().key_namespace);
     const auto views = context.loop().run(
-        list_locks(context.scripts(), keys, LockKind::elect, 100, context.patience()));
+        list_locks(context.scripts(), keys, LockKind::elect, {.waiters = 100}, context.patience()));
     std::vector<output::Election> elections;
     for (const auto& view : views) elections.push_back({view});
     context.printer().print(elections);

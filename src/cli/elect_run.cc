@@ -17,6 +17,7 @@
 #include "cli/notifier.h"
 #include "cli/quorum_options.h"
 #include "cli/take.h"
+#include "cli/within.h"
 #include "primitives/lock.h"
 
 namespace dcoord::cli {
@@ -191,6 +192,7 @@ class ElectRun {
             {"DCOORD_TERM", std::to_string(granted.term)},
             {"DCOORD_FENCE", std::to_string(granted.fence)},
             {"DCOORD_TOKEN", token},
+            {"DCOORD_WITHIN", within(token)},
             {"DCOORD_OWNER", who_.owner}};
   }
 
@@ -248,6 +250,7 @@ int run(Context& context, const ElectOptions& o) {
   Holder who = this_process(owner_id(), shown_command(context.command()), "");
   who.label = o.candidate.empty() ? fmt::format("{}:{}", who.host, who.pid) : o.candidate;
   who.proposal = o.proposal;
+  who.within = within();
   context.prepare_to_hold(times.attempt);
   o.quorum.check(context.config());
   o.storage.apply(context, times.ttl);
@@ -255,6 +258,8 @@ int run(Context& context, const ElectOptions& o) {
   Finish finish;
   {
     hold::Supervisor supervisor(context.loop(), context.start());
+    // Each further command has a guard of its own, which nobody could tell from the record.
+    if (o.once && o.restart == "never") tie_to_guard(who, supervisor.guard_pid());
     ElectRun elect_run(context, o, times, std::move(who), supervisor, notifier);
     finish = context.loop().run(elect_run.run());
   }

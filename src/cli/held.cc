@@ -77,6 +77,12 @@ std::optional<std::string> HeldLocks::token_of(std::string_view name) const {
   return found->second;
 }
 
+std::vector<std::string> HeldLocks::tokens() const {
+  std::vector<std::string> all;
+  for (const auto& lock : locks_) all.push_back(lock.second);
+  return all;
+}
+
 HeldLocks HeldLocks::with(std::string name, std::string token) const {
   HeldLocks more = *this;
   more.locks_.emplace_back(std::move(name), std::move(token));

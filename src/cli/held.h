@@ -17,6 +17,8 @@ class HeldLocks {
 
   /// The token of the innermost hold of that lock.
   std::optional<std::string> token_of(std::string_view name) const;
+  /// Of all holds, innermost last.
+  std::vector<std::string> tokens() const;
   HeldLocks with(std::string name, std::string token) const;
   std::string text() const;
 

@@ -18,18 +18,38 @@ bool has_word(const Words& words, std::string_view a, std::string_view b) {
                      [&](std::string_view word) { return word == a || word == b; });
 }
 
+bool has_verb(const std::vector<NounEntry>& nouns, std::string_view noun, std::string_view verb) {
+  const auto entry = std::find_if(nouns.begin(), nouns.end(),
+                                  [&](const NounEntry& known) { return noun == known.name; });
+  if (entry == nouns.end() || verb.empty()) return false;
+  const Noun built = entry->make();
+  return std::any_of(built.verbs.begin(), built.verbs.end(),
+                     [&](const Verb& known) { return known.name == verb; });
+}
+
 [[noreturn]] void unknown_noun(std::string_view word, const std::vector<NounEntry>& nouns) {
   std::vector<std::string> names;
   for (const auto& entry : nouns) names.emplace_back(entry.name);
-  const auto near = suggest(word, names);
+  auto near = suggest(word, names);
+  // A verb of what most come for, without its noun.
+  for (const char* noun : {"lock", "locks"}) {
+    if (!near && has_verb(nouns, noun, word)) near = fmt::format("{} {}", noun, word);
+  }
   throw usage_error(
       fmt::format("unknown command '{}'", word),
       near ? fmt::format("did you mean '{}'?", *near) : "dcoord --help lists the commands");
 }
 
-[[noreturn]] void unknown_verb(std::string_view word, const Noun& noun) {
+[[noreturn]] void unknown_verb(std::string_view word, const Noun& noun,
+                               const std::vector<NounEntry>& nouns) {
   std::vector<std::string> names;
   for (const auto& verb : noun.verbs) names.push_back(verb.name);
+  // `lock list` is `locks list`, and `locks show` is `lock show`.
+  const std::string other = noun.name == "lock" ? "locks" : noun.name == "locks" ? "lock" : "";
+  if (!other.empty() && has_verb(nouns, other, word)) {
+    throw usage_error(fmt::format("unknown command '{} {}'", noun.name, word),
+                      fmt::format("did you mean '{} {}'?", other, word));
+  }
   const auto near = suggest(word, names);
   throw usage_error(fmt::format("unknown command '{} {}'", noun.name, word),
                     near ? fmt::format("did you mean '{} {}'?", noun.name, *near)
@@ -73,7 +93,7 @@ class Finder {
       refuse_misspelt_verb(text);
       result_.verb = find_verb(*result_.noun, "");  // `dcoord elect NAME`
     } else if (!take_host(word)) {
-      unknown_verb(text, *result_.noun);
+      unknown_verb(text, *result_.noun, nouns_);
     }
     return result_.verb == nullptr;
   }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/context.h"
+#include "cli/force.h"
 #include "cli/held.h"
 #include "cli/lock_verbs.h"
 #include "cli/quorum_options.h"
@@ -78,49 +79,16 @@ Verb renew_verb() {
   return verb;
 }
 
-/// Takes the hold with that id (or of that owner) away from its holder.
-int release_by_force(Context& context, LockService& lock, const std::string& holder) {
-  if (holder.size() < 8) {
-    throw usage_error(
-        "--force needs --holder ID, of 8 characters at least",
-        fmt::format("`dcoord lock show {}` lists who holds it and their ids", lock.name()));
-  }
-  const LockView view = context.loop().run(lock.show(0, context.patience()));
-  std::vector<const LockParty*> found;
-  for (const auto& party : view.holders) {
-    const bool live = party.lease_left > Millis(0);
-    if (live && (party.token.starts_with(holder) || party.who.owner == holder))
-      found.push_back(&party);
-  }
-  if (found.size() > 1) {
-    throw usage_error(
-        fmt::format("'{}' means {} holds of lock '{}'", holder, found.size(), lock.name()),
-        "give more of the id");
-  }
-  LockService::Revoked revoked{LockService::Revoked::What::gone};
-  if (!found.empty())
-    revoked = context.loop().run(lock.revoke(found[0]->token, "", context.patience()));
-  if (revoked.what != LockService::Revoked::What::revoked) {
-    throw Error(ExitCode::no, "not_held",
-                fmt::format("no holder of lock '{}' has the id '{}'", lock.name(), holder),
-                fmt::format("`dcoord lock show {}` lists who holds it", lock.name()));
-  }
-  log::note(0, fmt::format("told {} to stop; lock '{}' is free when it has, in {} at the latest",
-                           describe_holder(found[0]->who, std::nullopt), lock.name(),
-                           format_age(revoked.lease_left)));
-  return to_int(ExitCode::ok);
-}
-
 Verb release_verb() {
   struct Options {
     std::string name, token, holder, request_id;
-    bool force = false;
+    bool force = false, at_once = false;
   };
   auto o = std::make_shared<Options>();
   Verb verb;
   verb.name = "release";
   verb.summary = "release what `lock acquire` took, or take it from another holder";
-  verb.usage = "NAME [--token TOKEN | --force --holder ID]";
+  verb.usage = "NAME [--token TOKEN | --force|--break --holder ID]";
   verb.examples = {"dcoord lock release deploy",
                    "dcoord lock release deploy --force --holder 3fa9c1d20b77"};
   verb.declare = [o](OptionSet& set) {
@@ -131,8 +99,11 @@ Verb release_verb() {
     set.flag("--force", o->force,
              "take it from the holder that --holder names: its command is stopped first")
         .from_environment = false;
-    auto& holder =
-        set.text("--holder", "ID", o->holder, "with --force: the id that `lock show` lists");
+    set.flag("--break", o->at_once,
+             "the same at once: the next one gets in while its command may still run")
+        .from_environment = false;
+    auto& holder = set.text("--holder", "ID", o->holder,
+                            "with --force or --break: the id that `lock show` lists");
     holder.kind = "holder";
     holder.from_environment = false;
     set.text("--request-id", "ID", o->request_id,
@@ -141,12 +112,16 @@ Verb release_verb() {
   };
   verb.run = [o](Context& context) {
     check_name(o->name, "lock name");
-    if (!o->force && !o->holder.empty()) throw usage_error("--holder goes with --force");
-    if (o->force && !o->token.empty()) throw usage_error("--force takes --holder, not --token");
+    const bool of_another = o->force || o->at_once;
+    if (!of_another && !o->holder.empty())
+      throw usage_error("--holder goes with --force or --break");
+    if (of_another && !o->token.empty())
+      throw usage_error("--force and --break take --holder, not --token");
     const Keys keys(context.config().key_namespace);
-    if (o->force) {
+    if (of_another) {
       const auto lock = open_lock(context, keys, o->name, LockKind::lock);
-      return release_by_force(context, *lock, o->holder);
+      return take_away(context, *lock, fmt::format("lock '{}'", o->name),
+                       "dcoord lock show " + output::shell_quote(o->name), o->holder, o->at_once);
     }
     const std::string token = held_token(o->name, o->token);
     const auto lock = open_lock(context, keys, o->name, LockKind::lock);

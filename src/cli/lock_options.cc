@@ -12,6 +12,7 @@
 #include "cli/held.h"
 #include "cli/quorum_options.h"
 #include "cli/take.h"
+#include "cli/within.h"
 
 namespace dcoord::cli {
 namespace {
@@ -99,6 +100,7 @@ LockRequest LockOptions::request(Duration ttl, std::string command) const {
   r.parent = HeldLocks::from_environment().token_of(name).value_or("");
   r.reentrant = reentrant;
   r.who = this_process(owner_id(), std::move(command), label);
+  r.who.within = within();
   return r;
 }
 

@@ -14,6 +14,7 @@
 #include "cli/quorum_options.h"
 #include "cli/storage_options.h"
 #include "cli/take.h"
+#include "cli/within.h"
 #include "hold/supervisor.h"
 #include "primitives/lock.h"
 
@@ -231,6 +232,7 @@ int run(Context& context, const RunOptions& o) {
   Finish finish;
   {
     hold::Supervisor supervisor(context.loop(), context.start());
+    tie_to_guard(request.who, supervisor.guard_pid());
     LockRun lock_run(context, o, times, std::move(request), supervisor);
     finish = context.loop().run(lock_run.run());
   }

@@ -8,6 +8,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using primitives::LockParty;
 using primitives::LockView;
+using primitives::Thing;
 
 Json identity(const LockParty& p) {
   Json j;
@@ -59,6 +60,24 @@ Json to_json(const LockView& lock) {
   j["contended"] = lock.contended;
   j["lost"] = lock.lost;
   j["timed_out"] = lock.timed_out;
+  return j;
+}
+
+Json to_json(const Thing& thing) {
+  Json j;
+  j["kind"] = primitives::kind_word(thing.kind);
+  j.update(to_json(thing.view));
+  j["state"] = state_word(thing.state());
+  if (!thing.detail.empty()) j["detail"] = thing.detail;
+  if (thing.state() == LockView::State::stale) j["why"] = stale_text(thing);
+  return j;
+}
+
+Json to_json(const ThingChange& change) {
+  Json j;
+  j["time"] = rfc3339(change.at);
+  j.update(to_json(change.thing));
+  if (change.vanished) j["state"] = "gone";
   return j;
 }
 
@@ -141,7 +160,8 @@ class JsonPrinter : public Printer {
   void print(const Record& record) override { write(to_json(record)); }
   void print(const std::vector<Record>& records) override { write_array(records); }
   void print(const LockView& lock) override { write(to_json(lock)); }
-  void print(const std::vector<LockView>& locks) override { write_array(locks); }
+  void print(const std::vector<Thing>& things) override { write_array(things); }
+  void print(const ThingChange& change) override { write(to_json(change)); }
   void print(const Election& election) override { write(to_json(election)); }
   void print(const std::vector<Election>& elections) override { write_array(elections); }
   void print(const primitives::ElectionChange& change) override { write(to_json(change)); }

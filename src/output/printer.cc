@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "base/duration.h"
 #include "output/printers.h"
 
 namespace dcoord::output {
@@ -38,6 +39,15 @@ const char* state_word(primitives::LockView::State state) {
       return "stale";
   }
   return "";
+}
+
+std::string stale_text(const primitives::Thing& thing) {
+  std::string text;
+  const auto& holders = thing.view.holders;
+  if (!holders.empty() && holders[0].lease_left <= Millis(0))
+    text = "lease over for " + format_age(-holders[0].lease_left);
+  if (!thing.why.empty()) text += (text.empty() ? "" : "; ") + thing.why;
+  return text;
 }
 
 const char* mode_word(primitives::LockMode mode) {

@@ -7,6 +7,7 @@
 #include "output/record.h"
 #include "primitives/elect.h"
 #include "primitives/lock.h"
+#include "primitives/thing.h"
 
 namespace dcoord::output {
 
@@ -43,6 +44,13 @@ struct Election {
   const char* state() const;
 };
 
+/// A thing that was seen to have changed.
+struct ThingChange {
+  Millis at{};            ///< server time, ms since the epoch
+  bool vanished = false;  ///< it is not there any more
+  primitives::Thing thing;
+};
+
 /// Writes results to stdout, one overload a kind of result. Nothing but results goes through here;
 /// what others wrote (names, hosts, commands) is escaped in table and plain form.
 class Printer {
@@ -52,7 +60,9 @@ class Printer {
   /// Several of the same shape: a table, or JSON as one array.
   virtual void print(const std::vector<Record>& records) = 0;
   virtual void print(const primitives::LockView& lock) = 0;
-  virtual void print(const std::vector<primitives::LockView>& locks) = 0;
+  virtual void print(const std::vector<primitives::Thing>& things) = 0;
+  /// One line of a stream.
+  virtual void print(const ThingChange& change) = 0;
   virtual void print(const Acquired& acquired) = 0;
   virtual void print(const Election& election) = 0;
   virtual void print(const std::vector<Election>& elections) = 0;
@@ -67,6 +77,8 @@ std::string shell_quote(const std::string& text);
 
 /// "held", "free" or "stale".
 const char* state_word(primitives::LockView::State state);
+/// Why a thing counts as stale: "lease over for 3m12s; host rebooted".
+std::string stale_text(const primitives::Thing& thing);
 /// "elected", "revoked", "resigned" or "lost".
 const char* change_word(primitives::ElectionChange::What what);
 /// RFC 3339 in UTC, with milliseconds.

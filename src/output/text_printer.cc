@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include "base/duration.h"
 #include "base/log.h"
@@ -13,6 +15,8 @@ namespace {
 using primitives::ElectionChange;
 using primitives::LockParty;
 using primitives::LockView;
+using primitives::Thing;
+using primitives::ThingKind;
 
 std::string text_of(const Record::Value& value) {
   struct Visitor {
@@ -49,11 +53,43 @@ std::string note_text(const LockParty& p) {
   return note;
 }
 
+/// How many slots are held: nested holds share theirs.
+long long held_slots(const LockView& lock) {
+  return std::count_if(lock.holders.begin(), lock.holders.end(),
+                       [](const LockParty& p) { return !p.nested && p.lease_left > Millis(0); });
+}
+
 std::string slot_text(const LockView& lock, const LockParty& p) {
   if (lock.limit == 0) return "-";
   const auto slot = static_cast<size_t>(p.slot);
   return slot < lock.pool.size() ? fmt::format("{} {}", p.slot, lock.pool[slot])
                                  : std::to_string(p.slot);
+}
+
+std::string mode_text(const Thing& thing) {
+  if (thing.kind != ThingKind::lock) return primitives::kind_word(thing.kind);
+  if (thing.view.limit > 0)
+    return fmt::format("slots {}/{}", held_slots(thing.view), thing.view.limit);
+  return thing.view.holders.empty() ? "-" : mode_word(thing.view.mode);
+}
+
+/// The cells of a thing in a list.
+std::vector<std::string> row_of(const Thing& thing) {
+  const LockView& view = thing.view;
+  const LockParty* const first = view.holders.empty() ? nullptr : &view.holders[0];
+  std::string holder = first == nullptr ? "-" : holder_text(*first);
+  if (view.holders.size() > 1) holder += fmt::format(" +{}", view.holders.size() - 1);
+  if (first == nullptr && !thing.detail.empty()) holder = thing.detail;
+  std::string lease = first == nullptr ? "-" : lease_text(*first);
+  if (!thing.why.empty()) lease += "; " + thing.why;
+  return {view.name,
+          state_word(thing.state()),
+          mode_text(thing),
+          std::move(holder),
+          first == nullptr ? "-" : format_age(view.server_time - first->since),
+          std::move(lease),
+          std::to_string(view.waiting),
+          view.fence > 0 ? std::to_string(view.fence) : "-"};
 }
 
 class TextPrinter : public Printer {
@@ -89,7 +125,8 @@ class TextPrinter : public Printer {
   }
 
   void print(const LockView& lock) override {
-    if (plain()) return print(std::vector<LockView>{lock});
+    if (plain())
+      return print(std::vector<Thing>{{primitives::ThingKind::lock, lock, "", false, ""}});
     std::string head = fmt::format("{}: {}", log::printable(lock.name), state_word(lock.state));
     if (lock.state != LockView::State::free) head += fmt::format(", {}", mode_word(lock.mode));
     if (lock.limit > 0) head += fmt::format(" ({})", lock.limit);
@@ -111,19 +148,18 @@ class TextPrinter : public Printer {
     if (!lock.waiters.empty()) write_out(waiters.text(style_.headers, style_.width));
   }
 
-  void print(const std::vector<LockView>& locks) override {
+  void print(const std::vector<Thing>& things) override {
     std::vector<std::vector<std::string>> rows;
-    for (const auto& lock : locks) {
-      const LockParty* first = lock.holders.empty() ? nullptr : &lock.holders[0];
-      std::string holder = first == nullptr ? "-" : holder_text(*first);
-      if (lock.holders.size() > 1) holder += fmt::format(" +{}", lock.holders.size() - 1);
-      rows.push_back({lock.name, state_word(lock.state),
-                      first == nullptr ? "-" : mode_word(lock.mode), holder,
-                      first == nullptr ? "-" : format_age(lock.server_time - first->since),
-                      first == nullptr ? "-" : lease_text(*first), std::to_string(lock.waiting),
-                      std::to_string(lock.fence)});
-    }
+    rows.reserve(things.size());
+    for (const auto& thing : things) rows.push_back(row_of(thing));
     write_rows({"NAME", "STATE", "MODE", "HOLDER", "AGE", "LEASE", "WAITERS", "FENCE"}, rows);
+  }
+
+  void print(const ThingChange& change) override {
+    std::vector<std::string> row = row_of(change.thing);
+    if (change.vanished) row[1] = "gone";
+    row.insert(row.begin(), rfc3339(change.at));
+    write_out(stream_line(row));
   }
 
   void print(const Acquired& a) override {
@@ -190,6 +226,21 @@ class TextPrinter : public Printer {
 
  private:
   bool plain() const { return style_.format == Format::plain; }
+
+  /// Cells of a stream: each padded as far as most of its kind go, so that lines stand in columns.
+  std::string stream_line(const std::vector<std::string>& row) const {
+    static constexpr int kWidths[] = {24, 24, 5, 9, 24, 7, 14, 3};
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string cell = log::printable(row[i]);
+      if (i > 0) line += plain() ? "\t" : "  ";
+      line += cell;
+      if (plain() || i >= std::size(kWidths)) continue;
+      const int missing = kWidths[i] - display_width(cell);
+      if (missing > 0) line.append(static_cast<size_t>(missing), ' ');
+    }
+    return line + "\n";
+  }
 
   /// A table, or for plain one line a row with tabs between the cells and no headers.
   void write_rows(std::vector<std::string> headers,

@@ -41,21 +41,6 @@ std::string read_small(const char* path) {
   return n > 0 ? std::string(buffer.data(), static_cast<size_t>(n)) : std::string();
 }
 
-long long own_start_time() {
-  const std::string stat = read_small("/proc/self/stat");
-  // The second field, the name, may hold anything: count from behind its closing bracket.
-  auto rest = std::string_view(stat);
-  const size_t close_bracket = rest.rfind(')');
-  if (close_bracket == std::string_view::npos) return 0;
-  rest.remove_prefix(close_bracket + 1);
-  for (int field = 3; field <= 22; ++field) {
-    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
-    if (field == 22) return to_number<long long>(rest);
-    rest.remove_prefix(std::min(rest.find(' '), rest.size()));
-  }
-  return 0;
-}
-
 std::string user_name() {
   const uid_t uid = geteuid();
   if (const char* user = std::getenv("USER"); user != nullptr && *user != '\0') return user;
@@ -80,6 +65,21 @@ std::string ci_link() {
 
 }  // namespace
 
+long long start_time_of(long pid) {
+  const std::string stat = read_small(("/proc/" + std::to_string(pid) + "/stat").c_str());
+  // The second field, the name, may hold anything: count from behind its closing bracket.
+  auto rest = std::string_view(stat);
+  const size_t close_bracket = rest.rfind(')');
+  if (close_bracket == std::string_view::npos) return 0;
+  rest.remove_prefix(close_bracket + 1);
+  for (int field = 3; field <= 22; ++field) {
+    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+    if (field == 22) return to_number<long long>(rest);
+    rest.remove_prefix(std::min(rest.find(' '), rest.size()));
+  }
+  return 0;
+}
+
 std::string encode(const Holder& h) {
   std::string out;
   append(out, h.owner);
@@ -93,6 +93,11 @@ std::string encode(const Holder& h) {
   append(out, std::to_string(h.start_time));
   append(out, h.link);
   append(out, h.proposal);
+  append(out, h.within);
+  append(out, h.guard == 0 ? "" : std::to_string(h.guard));
+  append(out, h.guard == 0 ? "" : std::to_string(h.guard_start));
+  // What is missing at the end is read as empty, so most records need no more.
+  while (out.size() > 1 && out[out.size() - 2] == kSeparator) out.pop_back();
   return out;
 }
 
@@ -103,7 +108,7 @@ Holder decode_holder(std::string_view text) {
     fields.push_back(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  fields.resize(11);
+  fields.resize(14);
   Holder h;
   h.owner = fields[0];
   h.host = fields[1];
@@ -116,6 +121,9 @@ Holder decode_holder(std::string_view text) {
   h.start_time = to_number<long long>(fields[8]);
   h.link = fields[9];
   h.proposal = fields[10];
+  h.within = fields[11];
+  h.guard = to_number<long>(fields[12]);
+  h.guard_start = to_number<long long>(fields[13]);
   return h;
 }
 
@@ -135,7 +143,7 @@ Holder this_process(std::string owner, std::string command, std::string label) {
   if (const ssize_t n = readlink("/proc/self/ns/pid", ns.data(), ns.size()); n > 0) {
     h.pid_namespace.assign(ns.data(), static_cast<size_t>(n));
   }
-  h.start_time = own_start_time();
+  h.start_time = start_time_of(h.pid);
   h.link = ci_link();
   return h;
 }

@@ -198,11 +198,11 @@ Task<LockReleased> Lock::release(std::string token, Duration least, bool timed_o
   co_return result;
 }
 
-Task<LockService::Revoked> Lock::revoke(std::string token, std::string successor,
-                                        Patience patience) {
+Task<LockService::Revoked> Lock::revoke_by(std::string token, std::string successor, Holder by,
+                                           Patience patience) {
   std::vector<std::string> keys{hold_keys_[0], hold_keys_[1]};
   if (!changes_.empty()) keys.push_back(changes_);
-  std::vector<std::string> args{std::move(token), std::move(successor)};
+  std::vector<std::string> args{std::move(token), std::move(successor), encode(by)};
   const Answer answer =
       co_await run(scripts::lock_revoke, std::move(keys), std::move(args), patience);
   const Revoked result = decode_revoked(answer.reply);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/task.h"
+#include "primitives/histogram.h"
 #include "primitives/holder.h"
 #include "primitives/keys.h"
 #include "redis/script_runner.h"
@@ -114,7 +115,25 @@ struct LockParty {
   int slot = 0;
   Millis since{};  ///< wall clock of the server, ms since the epoch; for a waiter, when it asked
   Millis lease_left{};  ///< negative: it ended so long ago
+  Millis ttl{};         ///< of a holder: what its lease is renewed to
   long long fence = 0;
+  std::string parent;  ///< nested: token of the hold of this same lock around it
+};
+
+/// How a hold came to its end, or what an operator did about it.
+struct LockEvent {
+  enum class What : unsigned char {
+    released = 1,
+    lost = 2,       ///< its lease ended unreleased
+    revoked = 3,    ///< an operator asked its holder to stop
+    broken = 4,     ///< an operator took it from a holder that may be alive
+    reclaimed = 5,  ///< an operator took away what was provably left behind
+  };
+  What what = What::released;
+  Millis since{}, at{};  ///< wall clock of the server: granted, and when this happened
+  long long fence = 0;
+  Holder who;
+  Holder by;  ///< the operator
 };
 
 /// What is known of a lock.
@@ -126,15 +145,27 @@ struct LockView {
     stale
   } state = State::free;  ///< stale: the last holder's lease ended unreleased
   LockMode mode = LockMode::exclusive;
+  bool known = false;  ///< false: never used, forgotten, or idle for over a day
   Millis server_time{};
   long long fence = 0;
   long long term = 0;  ///< LockKind::elect: of the latest leader
   int limit = 0;
-  std::vector<std::string> pool;
   long long acquired = 0, contended = 0, lost = 0, timed_out = 0;
   std::vector<LockParty> holders;
   long long waiting = 0;           ///< how many wait
   std::vector<LockParty> waiters;  ///< the first of them, in order
+  // Only when all is asked for:
+  std::vector<std::string> pool;
+  Histogram waits, holds;
+  Millis counted_since{};      ///< the counts and histograms
+  std::vector<LockEvent> log;  ///< the latest few, newest first
+};
+
+/// What list_locks shall tell.
+struct LockListing {
+  int waiters = 0;   ///< of each at most so many, 1000 at the most
+  bool all = false;  ///< also what show() alone tells: pool, histograms, log
+  std::function<bool(const std::string& name)> wanted{};  ///< null: every one
 };
 
 /// A lock as whoever takes, holds or looks at it sees it: on one server (Lock), or on several of
@@ -213,9 +244,42 @@ class Lock final : public LockService {
                                                   redis::Patience patience) override;
   Task<LockReleased> release(std::string token, Duration least, bool timed_out,
                              redis::Patience patience) override;
-  Task<Revoked> revoke(std::string token, std::string successor, redis::Patience patience) override;
+  Task<Revoked> revoke(std::string token, std::string successor,
+                       redis::Patience patience) override {
+    return revoke_by(std::move(token), std::move(successor), {}, patience);
+  }
+  /// The same, and the log tells which operator it was.
+  Task<Revoked> revoke_by(std::string token, std::string successor, Holder by,
+                          redis::Patience patience);
   Task<Forgotten> forget(redis::Patience patience) override;
   Task<LockView> show(int waiters, redis::Patience patience) override;
+
+  /// What reclaim may take away.
+  struct Leftover {
+    enum class Proof {
+      ended,   ///< nothing but a lease that has ended, which the server checks
+      gone,    ///< the caller has seen that the holder does not live any more
+      broken,  ///< none: the holder may be alive, and whatever comes of that is wanted
+    } proof = Proof::ended;
+    std::string token;     ///< "" with Proof::ended: every one whose lease has ended
+    Millis ends{};         ///< of the lease, as it was when the caller looked
+    Duration least_age{};  ///< since its lease ended; or else since it was last renewed
+    Holder by;             ///< the operator
+  };
+  struct Reclaimed {
+    enum class What {
+      reclaimed,
+      renewed,  ///< its lease has been raised since the caller looked: it lives
+      younger,  ///< than least_age
+      gone,     ///< there is no such hold (any more)
+    } what = What::gone;
+    bool handed_on = false;  ///< somebody in line has it now
+  };
+  /// Ends a hold that was left behind and hands over, in the step that checks.
+  Task<Reclaimed> reclaim(Leftover leftover, redis::Patience patience);
+
+  /// Begins to count anew: counters and histograms. False when there is no such lock.
+  Task<bool> reset_statistics(redis::Patience patience);
 
   const std::string& name() const override { return name_; }
   std::string mailbox(std::string_view token) const override { return keys_.mailbox(name_, token); }
@@ -237,9 +301,10 @@ class Lock final : public LockService {
   std::string changes_;                 // of an election
 };
 
-/// All locks of a kind in the namespace, in the order of their names. Reads the indexes, then each
-/// lock, in pipelines; prunes names whose locks have expired.
+/// The locks of a kind in the namespace, in the order of their names. Reads the indexes, then the
+/// locks, many a call and none that takes long; prunes names whose locks have expired.
 Task<std::vector<LockView>> list_locks(redis::ScriptRunner& scripts, const Keys& keys,
-                                       LockKind kind, int waiters, redis::Patience patience);
+                                       LockKind kind, LockListing listing,
+                                       redis::Patience patience);
 
 }  // namespace dcoord::primitives

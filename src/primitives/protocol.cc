@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
@@ -35,12 +37,15 @@ std::string shortfall(const redis::Replicated& replicated) {
   return text;
 }
 
+Error layout_error(const std::string& text) {
+  return Error(ExitCode::data, "layout", text, "update dcoord on all hosts to the same version");
+}
+
 void check_reply(const redis::Script& script, const Reply& reply, const std::string& what) {
   if (!reply.is_error()) return;
   const std::string& text = reply.text();
   if (text.starts_with("LAYOUT ")) {
-    throw Error(ExitCode::data, "layout", fmt::format("{}: {}", what, text.substr(7)),
-                "update dcoord on all hosts to the same version");
+    throw layout_error(fmt::format("{}: {}", what, text.substr(7)));
   }
   throw internal_error(fmt::format("script {} failed on {}: {}", script.name, what, text));
 }
@@ -85,12 +90,10 @@ Task<void> wait_for_look(Loop& loop, redis::ScriptRunner& runner, std::string ma
   }
 }
 
-Task<std::vector<Listed>> list_all(redis::ScriptRunner& runner, const Keys& keys, std::string kind,
-                                   std::function<redis::Call(const std::string&)> show,
-                                   Patience patience,
-                                   std::function<bool(const std::string&)> wanted) {
-  std::vector<Listed> things;
-  std::vector<redis::Call> prunes;
+Task<std::vector<std::string>> list_names(redis::ScriptRunner& runner, const Keys& keys,
+                                          std::string kind, Patience patience,
+                                          std::function<bool(const std::string&)> wanted) {
+  std::array<std::vector<std::string>, kBuckets> found;
   std::vector<int> buckets(kBuckets);
   for (int i = 0; i < kBuckets; ++i) buckets[static_cast<size_t>(i)] = i;
   for (int page = 0; !buckets.empty(); ++page) {
@@ -100,37 +103,61 @@ Task<std::vector<Listed>> list_all(redis::ScriptRunner& runner, const Keys& keys
                        std::to_string((page + 1) * kPage - 1)});
     }
     const std::vector<Answer> indexes = co_await runner.run_commands(std::move(reads), patience);
-    std::vector<std::string> names, first_keys;
-    std::vector<redis::Call> calls;
     std::vector<int> full;
     for (size_t i = 0; i < indexes.size(); ++i) {
       if (indexes[i].reply.size() == static_cast<size_t>(kPage)) full.push_back(buckets[i]);
       for (const Reply& entry : indexes[i].reply.elements()) {
-        if (wanted && !wanted(entry.text())) continue;
-        names.push_back(entry.text());
-        calls.push_back(show(names.back()));
-        first_keys.push_back(calls.back().keys.front());
+        if (!wanted || wanted(entry.text()))
+          found[static_cast<size_t>(buckets[i])].push_back(entry.text());
       }
-    }
-    std::vector<Answer> answers = co_await runner.run_all(std::move(calls), patience);
-    for (size_t i = 0; i < answers.size(); ++i) {
-      if (answers[i].reply.is_error()) {
-        throw internal_error(fmt::format("{} '{}': {}", kind, names[i], answers[i].reply.text()));
-      }
-      if (answers[i].reply.word() != "absent") {
-        things.push_back({names[i], std::move(answers[i].reply)});
-        continue;
-      }
-      redis::Call prune;
-      prune.script = &redis::scripts::index_prune;
-      prune.keys = {keys.index_of(names[i], kind), first_keys[i]};
-      prune.args = {names[i]};
-      prunes.push_back(std::move(prune));
     }
     buckets = std::move(full);
   }
-  // Only now: taking names out moves the others between pages.
-  if (!prunes.empty()) co_await runner.run_all(std::move(prunes), patience);
+  std::vector<std::string> names;
+  for (auto& some : found) std::move(some.begin(), some.end(), std::back_inserter(names));
+  co_return names;
+}
+
+Task<void> prune_index(redis::ScriptRunner& runner, const Keys& keys, std::string kind,
+                       std::vector<std::string> names,
+                       std::function<std::string(const std::string&)> key_of, Patience patience) {
+  if (names.empty()) co_return;
+  std::vector<redis::Call> prunes;
+  for (auto& name : names) {
+    redis::Call prune;
+    prune.script = &redis::scripts::index_prune;
+    prune.keys = {keys.index_of(name, kind), key_of(name)};
+    prune.args = {std::move(name)};
+    prunes.push_back(std::move(prune));
+  }
+  co_await runner.run_all(std::move(prunes), patience);
+}
+
+Task<std::vector<Listed>> list_all(redis::ScriptRunner& runner, const Keys& keys, std::string kind,
+                                   std::function<redis::Call(const std::string&)> show,
+                                   Patience patience,
+                                   std::function<bool(const std::string&)> wanted) {
+  std::vector<std::string> names =
+      co_await list_names(runner, keys, kind, patience, std::move(wanted));
+  std::vector<redis::Call> calls;
+  for (const auto& name : names) calls.push_back(show(name));
+  std::vector<Answer> answers = co_await runner.run_all(std::move(calls), patience);
+  std::vector<Listed> things;
+  std::vector<std::string> absent;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i].reply.is_error()) {
+      throw internal_error(fmt::format("{} '{}': {}", kind, names[i], answers[i].reply.text()));
+    }
+    if (answers[i].reply.word() == "absent")
+      absent.push_back(std::move(names[i]));
+    else
+      things.push_back({std::move(names[i]), std::move(answers[i].reply)});
+  }
+  std::function<std::string(const std::string&)> key_of = [&](const std::string& name) {
+    return show(name).keys.front();
+  };
+  co_await prune_index(runner, keys, std::move(kind), std::move(absent), std::move(key_of),
+                       patience);
   std::sort(things.begin(), things.end(),
             [](const Listed& a, const Listed& b) { return a.name < b.name; });
   co_return things;

@@ -30,6 +30,10 @@ std::string shortfall(const redis::Replicated& replicated);
 /// Throws, as run_script does, for a script's own error reply about `what`.
 void check_reply(const redis::Script& script, const redis::Reply& reply, const std::string& what);
 
+/// Error (65): something, which the text names, is stored in a layout that this dcoord does not
+/// know.
+Error layout_error(const std::string& text);
+
 /// A reply that is none of the script's.
 Error unexpected_reply(const redis::Script& script, const redis::Reply& reply);
 
@@ -44,6 +48,19 @@ std::optional<Duration> look_delay(std::string_view message);
 /// Waits until `look`, or until a message says to look again earlier.
 Task<void> wait_for_look(Loop& loop, redis::ScriptRunner& runner, std::string mailbox,
                          TimePoint look);
+
+/// The names in the indexes of a kind, one bucket after the other, read in pages. `wanted`, if
+/// there is one, tells which of them to return.
+Task<std::vector<std::string>> list_names(redis::ScriptRunner& runner, const Keys& keys,
+                                          std::string kind, redis::Patience patience,
+                                          std::function<bool(const std::string&)> wanted);
+
+/// Takes names out of the indexes of a kind whose things, which `key_of` tells the keys of, are not
+/// there any more.
+Task<void> prune_index(redis::ScriptRunner& runner, const Keys& keys, std::string kind,
+                       std::vector<std::string> names,
+                       std::function<std::string(const std::string&)> key_of,
+                       redis::Patience patience);
 
 /// One thing of an index, and what the script that shows it answered.
 struct Listed {

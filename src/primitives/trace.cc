@@ -74,6 +74,7 @@ TraceEvent event_of(const Call& call, std::string who) {
                  : call.args[2].find('s') != std::string::npos ? "shared"
                                                                : "exclusive";
   }
+  if (call.script->name == "lock/reclaim" && call.args.size() > 1) event.mode = call.args[1];
   return event;
 }
 
@@ -112,7 +113,7 @@ void read_lock_reply(TraceEvent& event, std::string_view verb, const Reply& r) {
       lease_from(1, 2);
     else if (r.size() > 1)
       event.result = r.at(1).text();  // ended, revoked
-  } else if (verb == "release" || verb == "revoke") {
+  } else if (verb == "release" || verb == "revoke" || verb == "reclaim") {
     event.event = event.result;
   }
 }
@@ -337,7 +338,10 @@ std::vector<TraceOverlap> overlaps(const std::vector<TraceEvent>& events) {
     if (!event.at || event.token.empty()) continue;
     const std::string key = event.kind + event.token;
     const auto own = holds.find(key);
-    if (event.event == "released" || event.event == "left") {
+    // What an operator took from a holder that may be alive is not over with that.
+    const bool ended = event.event == "released" || event.event == "left" ||
+                       (event.event == "reclaimed" && event.mode != "broken");
+    if (ended) {
       if (own != holds.end()) holds.erase(own);
     } else if (event.event == "renewed") {
       if (own != holds.end() && event.lease_end) own->second.end = *event.lease_end;

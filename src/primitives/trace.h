@@ -19,9 +19,10 @@ struct TraceEvent {
   std::string kind;  ///< "lock", "elect", "queue", ...
   std::string name;
   std::string event;   ///< of locks and elections: asked, queued, granted, refused, renewed, lost,
-                       ///< released, left, gone, revoked; else what was asked for: "push"
+                       ///< released, left, gone, revoked, reclaimed; else what was asked for
   std::string result;  ///< the script's own word for it: "granted", "wait"
-  std::string mode;    ///< of a request for a lock: "exclusive", "shared", "slots"; else ""
+  std::string mode;    ///< of a request for a lock: "exclusive", "shared", "slots"; of a reclaim
+                       ///< its proof: "ended", "gone", "broken"; else ""
   std::string token;   ///< of the request; "" where there is none
   std::string who;     ///< HOST:PID of the asker
   std::optional<Millis> at;         ///< the server's clock, ms since the epoch

@@ -64,6 +64,19 @@ name_on_first() {
   [[ $(<"$BATS_TEST_TMPDIR/next") == next ]]
   eval "$(dcoord lock acquire "lock 2" --bind-pid $$)"
   dcoord lock release "lock 2"
+  # The operator's view and hand reach all nodes.
+  [[ $(dcoord locks stats -o plain | wc -l) == 12 ]]
+  for i in 1 2 3 4; do dcoord lock acquire "short $i" -t 1s >/dev/null; done
+  all_stale() { [[ $(dcoord locks list 'short *' --stale -o plain | wc -l) == 4 ]]; }
+  wait_until 30 all_stale
+  run_split dcoord locks release-stale 'short *' --yes -o plain
+  expect_code 0
+  [[ $(cut -f6 <<<"$out" | sort -u) == released ]]
+  [[ -z $(dcoord locks list --stale -o plain) ]]
+  run_split dcoord locks why "short 1"
+  expect_out_has "had left it behind"
+  run_split dcoord locks deadlocks
+  expect_code 0
 }
 
 @test "a lock is held on when its master is killed and a replica takes over" {

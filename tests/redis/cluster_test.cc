@@ -153,7 +153,7 @@ void locks_are_listed_and_messages_arrive(const ClusterGroup& group) {
   Client fresh(group.url());
   const primitives::Keys keys("test");
   const auto views = fresh.loop.run(
-      primitives::list_locks(*fresh.session, keys, primitives::LockKind::lock, 0, fresh.within()));
+      primitives::list_locks(*fresh.session, keys, primitives::LockKind::lock, {}, fresh.within()));
   std::vector<std::string> listed;
   for (const auto& view : views) listed.push_back(view.name);
   CHECK(listed == names);

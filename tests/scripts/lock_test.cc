@@ -554,7 +554,7 @@ TEST_CASE("forgetting is refused while somebody holds or waits") {
   CHECK(w.server.command({"HKEYS", w.key("lock")}).size() == 1);
   CHECK(w.server.command({"PTTL", w.key("lock")}).number() <= 120000);
   CHECK(w.refused(a)->why == Why::gone);
-  CHECK(w.loop.run(list_locks(*w.scripts, w.keys, LockKind::lock, 0, w.patience())).empty());
+  CHECK(w.loop.run(list_locks(*w.scripts, w.keys, LockKind::lock, {}, w.patience())).empty());
 }
 
 TEST_CASE("locks are listed from the indexes, and names whose locks are gone are pruned") {
@@ -568,12 +568,12 @@ TEST_CASE("locks are listed from the indexes, and names whose locks are gone are
   }
   REQUIRE(w.granted(w.request()));
   names.insert("job");
-  const auto all = w.loop.run(list_locks(*w.scripts, w.keys, LockKind::lock, 0, w.patience()));
+  const auto all = w.loop.run(list_locks(*w.scripts, w.keys, LockKind::lock, {}, w.patience()));
   std::set<std::string> listed;
   for (const auto& view : all) listed.insert(view.name);
   CHECK(all.size() == names.size());
   CHECK(w.server.command({"DEL", w.key("lock")}).number() == 1);
-  CHECK(w.loop.run(list_locks(*w.scripts, w.keys, LockKind::lock, 0, w.patience())).size() ==
+  CHECK(w.loop.run(list_locks(*w.scripts, w.keys, LockKind::lock, {}, w.patience())).size() ==
         names.size() - 1);
   CHECK(w.server.command({"ZSCORE", w.keys.index_of("job", "lock"), "job"}).is_nil());
 }

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include "primitives/lock.h"
+
+namespace dcoord::primitives {
+
+/// What an operator can see and look after, in the order of lists.
+enum class ThingKind { lock, elect, job, barrier, queue };
+
+/// A thing of any kind in the form of a lock: who has it, since when and until when, who waits.
+struct Thing {
+  ThingKind kind = ThingKind::lock;
+  LockView view;
+  std::string detail;  ///< what that form has no place for: "3 of 8 arrived"
+  bool gone = false;   ///< its holder is provably gone, whatever is left of the lease
+  std::string why;     ///< of a stale one, beside its lease: "host rebooted"
+
+  LockView::State state() const { return gone ? LockView::State::stale : view.state; }
+};
+
+/// "lock", "elect", "job", "barrier", "queue".
+const char* kind_word(ThingKind kind);
+
+}  // namespace dcoord::primitives
