@@ -89,9 +89,7 @@ Noun metrics_noun() {
   Verb verb;
   verb.summary = "all there is as Prometheus metrics: locks, elections, queues, barriers, jobs";
   verb.usage = "[--outfile FILE] [--max-series N]";
-  verb.examples = {"dcoord metrics",
-                   "* * * * * app dcoord metrics --outfile "
-                   "/var/lib/prometheus/node-exporter/dcoord.prom"};
+  verb.examples = {"dcoord metrics", "dcoord metrics --outfile dcoord.prom --max-series 1000"};
   verb.declare = [o](OptionSet& set) {
     set.text("--outfile", "FILE", o->outfile,
              "replace this file at once, for the textfile collector of node_exporter")

@@ -14,7 +14,7 @@ teardown() {
   stop_server
 }
 
-mux() { tmux -S "$TMUX_SOCKET" "$@"; }
+mux() { LC_ALL=C.UTF-8 tmux -u -S "$TMUX_SOCKET" "$@"; }
 # A shell in a terminal of 100 columns and 14 lines.
 terminal() {
   mux -f /dev/null new-session -d -x 100 -y 14 "exec env -u TMUX PS1='ready> ' LC_ALL=C.UTF-8 bash --norc --noprofile" 3>&-
