@@ -19,22 +19,27 @@ if not (state and keep) then return redis.error_reply('MISUSE job/mark: a number
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- @include lib/job_state
-local raw = redis.call('HGET', jobs, 'j' .. name)
-local refused = other_layout(raw)
+local found = redis.call('HMGET', jobs, 'j' .. name, 'k')
+local refused = other_layout(found[1])
 if refused then return refused end
-local own = raw and read_job(raw)
+local own = found[1] and read_job(found[1])
+keep = math.max(keep, tonumber(found[2]) or 0)
 if own and own.state == RUNNING and own.ends > now then return {'running', own.who} end
 if state == 0 then
   if not own then return {'absent'} end
   redis.call('HDEL', jobs, 'j' .. name, 'd' .. name)
-  if redis.call('HLEN', jobs) == 0 then redis.call('ZREM', KEYS[4], ARGV[4]) end
+  if redis.call('HINCRBY', jobs, 'n', -1) <= 0 then
+    redis.call('DEL', jobs)
+    redis.call('ZREM', KEYS[4], ARGV[4])
+  end
 else
+  if not own then redis.call('HINCRBY', jobs, 'n', 1) end
   own = own or {attempts = 0, asked = now, started = 0, window = 0}
   own.state, own.code, own.ended, own.ends = state, state == FAILED and 1 or 0, now, now
   own.token, own.culprit, own.who = '', '', ARGV[3]
   redis.call('ZADD', KEYS[4], 'NX', now, ARGV[4])
-  redis.call('HSET', jobs, 'j' .. name, pack_job(own))
-  if redis.call('PTTL', jobs) < keep then redis.call('PEXPIRE', jobs, keep) end
+  redis.call('HSET', jobs, 'j' .. name, pack_job(own), 'k', string.format('%.0f', keep))
+  keep_until(jobs, now, keep)
 end
 wake(watch, waiters, name)
 return send({'marked'})

@@ -14,13 +14,14 @@
   ARGV[9]  length of a window in which it is to succeed once, ms; or 0
   ARGV[10] how long after its lease's end a running dependency counts as lost, ms
   ARGV[11] dependencies: lines of a kind (s success, a any end, f failure), a space and a name
-  Returns  {granted, lease left ms, attempt}  it runs now, under that lease
-  Returns  {wait, look again in ms, server ms, pending n, names..., unknown names...}  it depends on n jobs, some of which nobody has announced
-  Returns  {dependency, name, state, code}  that one came to another end than wanted, which is this job's end too
+  Returns  {granted, lease left ms, attempt, unsent...}  it runs now, under that lease
+  Returns  {wait, look again in ms, server ms, pending n, unknown n, names..., unknown names..., unsent...}  it depends on n jobs, some of which nobody has announced
+  Returns  {dependency, name, state, code, unsent...}  that one came to another end than wanted, which is this job's end too
   Returns  {running, who, waits 1|0, for ms}  somebody else runs it, or waits for its dependencies
   Returns  {done, state, code}  it has succeeded or was skipped before
   Returns  {cycle, names...}  it would wait for itself; nothing was changed
   Returns  {full}  the run has 10,000 jobs
+  Returns  {gone}  this request has given up before
   Writes  yes
   Retry  safe: the token finds its job again
 ]]
@@ -30,13 +31,15 @@ if not (ttl and keep and window and lost_after) then return redis.error_reply('M
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- @include lib/job_state
-local raw = redis.call('HMGET', jobs, 'j' .. name, 'd' .. name)
+local raw = redis.call('HMGET', jobs, 'j' .. name, 'd' .. name, 'n', 'k', 't', 'r' .. name)
 local refused = other_layout(raw[1])
 if refused then return refused end
 local own = raw[1] and read_job(raw[1])
+keep = math.max(keep, tonumber(raw[4]) or 0)
 local current = window > 0 and math.floor(now / window) or 0
 local flags = ARGV[4]
 
+if string.find(raw[5] or '', token, 1, true) then return {'gone'} end
 if own and own.token == token and own.state == RUNNING and own.ends > now then
   own.ends = math.max(own.ends, now + ttl)
   redis.call('HSET', jobs, 'j' .. name, pack_job(own))
@@ -54,7 +57,7 @@ local done = own and (own.state == SUCCEEDED or own.state == SKIPPED)
 if done and own.window == current and not string.find(flags, 'g', 1, true) then
   return {'done', own.state, own.code}
 end
-if not own and redis.call('HLEN', jobs) >= 20000 then return {'full'} end
+if not own and (tonumber(raw[3]) or 0) >= MOST_JOBS then return {'full'} end
 
 -- Edges stay once they were announced.
 local edges, known, added = split_edges(raw[2]), {}, {}
@@ -65,12 +68,13 @@ for _, edge in ipairs(split_edges(ARGV[11])) do
     edges[#edges + 1], added[#added + 1] = edge, edge[2]
   end
 end
--- Would it wait for itself? From the new edges on, level by level, until its own name comes up.
+-- Would it wait for itself? From the new edges on, level by level, until its own name comes up; it cannot, where nobody
+-- has announced to wait for it.
 local came_from, level = {}, {}
 for _, other in ipairs(added) do
   if not came_from[other] then came_from[other], level[#level + 1] = name, other end
 end
-while #level > 0 and not came_from[name] do
+while raw[6] and #level > 0 and not came_from[name] do
   local fields = {}
   for i, other in ipairs(level) do fields[i] = 'd' .. other end
   local above = {}
@@ -134,19 +138,27 @@ if culprit then
   reply = {'dependency', culprit[1], culprit[2], culprit[3]}
 elseif #pending > 0 then
   own.state, own.ends = WAITING, now + LIVENESS
-  reply = {'wait', look, now, #pending}
+  reply = {'wait', look, now, #pending, #unknown}
   for _, one in ipairs(pending) do reply[#reply + 1] = one end
   for _, one in ipairs(unknown) do reply[#reply + 1] = one end
 else
   own.state, own.ends, own.started, own.attempts = RUNNING, now + ttl, now, own.attempts + 1
   reply = {'granted', ttl, own.attempts}
 end
-if fresh then redis.call('ZADD', KEYS[4], 'NX', now, ARGV[7]) end
-redis.call('HSET', jobs, 'j' .. name, pack_job(own))
+redis.call('HSET', jobs, 'j' .. name, pack_job(own), 'k', string.format('%.0f', keep))
+if fresh then
+  redis.call('HINCRBY', jobs, 'n', 1)
+  redis.call('ZADD', KEYS[4], 'NX', now, ARGV[7])
+end
 if #added > 0 then
-  local lines = {}
+  local lines, awaited = {}, {}
   for i, edge in ipairs(edges) do lines[i] = edge[1] .. ' ' .. edge[2] end
   redis.call('HSET', jobs, 'd' .. name, table.concat(lines, '\n'))
+  for _, other in ipairs(added) do
+    awaited[#awaited + 1] = 'r' .. other
+    awaited[#awaited + 1] = ''
+  end
+  for i = 1, #awaited, 5000 do redis.call('HSET', jobs, unpack(awaited, i, math.min(i + 4999, #awaited))) end
 end
 if #pending > 0 and not culprit then
   register(watch, waiters, token, ARGV[5], pending)
@@ -156,8 +168,5 @@ end
 -- A job that many wait for wakes 200 of them; those wake the next.
 for _, one in ipairs(finished) do wake(watch, waiters, one) end
 if culprit then wake(watch, waiters, name) end
-local expires = math.max(own.ends, now) + keep
-for _, key in ipairs({jobs, waiters, watch}) do
-  if redis.call('PTTL', key) < expires - now then redis.call('PEXPIREAT', key, string.format('%.0f', expires)) end
-end
+for _, key in ipairs({jobs, waiters, watch}) do keep_until(key, math.max(own.ends, now), keep) end
 return send(reply)

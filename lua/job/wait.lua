@@ -5,10 +5,11 @@
   ARGV[1]  token of the request; '' only asks
   ARGV[2]  mailbox of the request
   ARGV[3]  how long after its lease's end a running job counts as lost, ms
-  ARGV[4..]  names of the jobs
+  ARGV[4]  j: one that waits with nobody there, or is not known, counts as lost, too; else ''
+  ARGV[5..]  names of the jobs
   Returns  {done, unsent...}  all have succeeded or were skipped
   Returns  {failed, name, state, code, unsent...}  that one failed, or was lost
-  Returns  {wait, look again in ms, pending n, names..., unknown names...}  n have not ended, some of which nobody has announced
+  Returns  {wait, look again in ms, pending n, unknown n, names..., unknown names..., unsent...}  n have not ended, some of which nobody has announced
   Writes  yes
   Retry  safe: asking twice registers once
 ]]
@@ -18,13 +19,16 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- @include lib/job_state
 local pending, unknown, finished, failed, look = {}, {}, {}, nil, HEARTBEAT
-for i = 4, #ARGV do
-  local name = ARGV[i]
+for _, name in ipairs({unpack(ARGV, 5)}) do
   local raw = redis.call('HGET', jobs, 'j' .. name)
   local refused = other_layout(raw)
   if refused then return refused end
   local other = raw and read_job(raw)
   local verdict, lost_at = judge('s', other, lost_after)
+  if ARGV[4] == 'j' and not other then other, verdict = {state = 0, code = 0}, 'unmet' end
+  if ARGV[4] == 'j' and other.state == WAITING then
+    if other.ends <= now then verdict = 'unmet' else lost_at = other.ends end
+  end
   if verdict == 'pending' then
     pending[#pending + 1] = name
     if not other then unknown[#unknown + 1] = name end
@@ -45,7 +49,7 @@ if token ~= '' then
     if redis.call('PTTL', key) < 86400000 then redis.call('PEXPIRE', key, 2 * 86400000) end
   end
 end
-local reply = {'wait', look, #pending}
+local reply = {'wait', look, #pending, #unknown}
 for _, one in ipairs(pending) do reply[#reply + 1] = one end
 for _, one in ipairs(unknown) do reply[#reply + 1] = one end
-return reply
+return send(reply)

@@ -5,6 +5,7 @@ local LAYOUT = 1
 local JOB = '<BBI4i4dddddI2c0I2c0I2c0'
 local WAITING, RUNNING, SUCCEEDED, FAILED, SKIPPED = 1, 2, 3, 4, 5
 local HEARTBEAT, LIVENESS, MINUTE, SLICE = 10000, 25000, 60000, 200
+local MOST_JOBS, RING = 10000, 64 * 32
 -- @include lib/mail
 
 local function read_job(raw)
@@ -40,22 +41,31 @@ local function judge(kind, j, lost_after)
   return 'unmet'
 end
 
--- Asks up to 200 of those that wait for a job to look again; the woken ask the next 200.
+-- Asks up to 200 of those that wait for a job to look again; the woken ask the next 200. The dead wake nobody, so
+-- they are passed over.
 local function wake(watch, waiters, name)
-  local members = redis.call('ZRANGEBYLEX', watch, '[' .. name .. '\0', '(' .. name .. '\1', 'LIMIT', 0, SLICE)
-  if #members == 0 then return end
-  local tokens = {}
-  for i, member in ipairs(members) do tokens[i] = string.sub(member, #name + 2) end
-  local mailboxes = redis.call('HMGET', waiters, unpack(tokens))
-  redis.call('ZREM', watch, unpack(members))
-  for _, mailbox in ipairs(mailboxes) do
-    if mailbox then mail(mailbox, 'look 0') end
-  end
+  local called = 0
+  repeat
+    local members = redis.call('ZRANGEBYLEX', watch, '[' .. name .. '\0', '(' .. name .. '\1', 'LIMIT', 0, SLICE)
+    if #members == 0 then return end
+    local tokens = {}
+    for i, member in ipairs(members) do tokens[i] = string.sub(member, #name + 2) end
+    redis.call('ZREM', watch, unpack(members))
+    for i, waiter in ipairs(redis.call('HMGET', waiters, unpack(tokens))) do
+      local lives_until, mailbox = string.match(waiter or '', '^(%d+) (.*)$')
+      if mailbox and tonumber(lives_until) > now then
+        mail(mailbox, 'look 0')
+        called = called + 1
+      elseif mailbox then
+        redis.call('HDEL', waiters, tokens[i])
+      end
+    end
+  until called > 0
 end
 
 -- Registers the caller to be woken by each of the names.
 local function register(watch, waiters, token, mailbox, names)
-  redis.call('HSET', waiters, token, mailbox)
+  redis.call('HSET', waiters, token, string.format('%.0f %s', now + LIVENESS, mailbox))
   local members = {}
   for _, name in ipairs(names) do
     members[#members + 1] = 0
@@ -71,6 +81,11 @@ local function unregister(watch, waiters, token, names)
   for i, name in ipairs(names) do members[i] = name .. '\0' .. token end
   for i = 1, #members, 5000 do redis.call('ZREM', watch, unpack(members, i, math.min(i + 4999, #members))) end
   redis.call('HDEL', waiters, token)
+end
+
+-- What is stored of the run is kept for so long after `at`; only ever longer.
+local function keep_until(key, at, keep)
+  if redis.call('PTTL', key) < at + keep - now then redis.call('PEXPIREAT', key, string.format('%.0f', at + keep)) end
 end
 
 -- "s a\nf b": kinds and names.

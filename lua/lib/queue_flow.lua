@@ -1,6 +1,6 @@
--- How items move: ready, delayed, in flight, dead; and how they get to those who wait. Uses what lib/queue_state
--- defines, s, now, and the keys ready, lanes, bodies, timers, dead, line, waiters.
--- @include lib/mail
+-- How items move: ready, delayed, in flight, dead. Uses what lib/queue_state defines, s, now, and the keys ready,
+-- lanes, bodies, timers, dead.
+-- @include lib/queue_flight
 
 local function read_body(raw)
   local item, at = {}, nil
@@ -22,13 +22,10 @@ end
 
 local function id_text(item) return string.format('%.0f', item.id) end
 
-local function lower_due(at)
-  if s[DUE] == 0 or at < s[DUE] then s[DUE] = at end
-end
-
 -- Makes up to 2000 items ready: in front, in the order given, or behind all others. Those with a lane or another
 -- priority stand in the order of their ids.
 local function put_ready(items, in_front)
+  if #items == 0 then return end
   local entries, fields, members = {}, {}, {}
   for _, item in ipairs(items) do
     if item.lane == '' and item.priority == NORMAL then
@@ -68,49 +65,47 @@ local function delay(items, until_ms)
   lower_due(until_ms)
 end
 
-local function bury(item, reason)
-  local id = id_text(item)
-  redis.call('HSET', bodies, '!' .. id, pack_body(item, 0, 0), '?' .. id, reason)
-  redis.call('ZADD', dead, now, id)
-  s[DEAD], s[BURIED] = s[DEAD] + 1, s[BURIED] + 1
-end
-
--- Puts items in flight under the receipts token, token.2, token.3, ...
-local function deliver(token, items, lease, flags)
+local function bury(items, reason)
+  if #items == 0 then return end
   local fields, scores = {}, {}
   for i, item in ipairs(items) do
-    local receipt = i == 1 and token or token .. '.' .. i
-    fields[2 * i - 1], fields[2 * i] = receipt, pack_body(item, flags, #items)
-    scores[2 * i - 1], scores[2 * i] = now + lease, receipt
-  end
-  if #items > 32 then
-    -- A small hash is searched from its start, for each field of many; one long value makes it a large one for good.
-    fields[#fields + 1] = '-'
-    fields[#fields + 1] = string.rep(' ', 65)
+    local id = id_text(item)
+    fields[4 * i - 3], fields[4 * i - 2], fields[4 * i - 1], fields[4 * i] = '!' .. id, pack_body(item, 0, 0), '?' .. id,
+      reason
+    scores[2 * i - 1], scores[2 * i] = now, id
   end
   redis.call('HSET', bodies, unpack(fields))
-  redis.call('ZADD', timers, unpack(scores))
-  s[FLIGHT] = s[FLIGHT] + #items
-  lower_due(now + lease)
+  redis.call('ZADD', dead, unpack(scores))
+  s[DEAD], s[BURIED] = s[DEAD] + #items, s[BURIED] + #items
 end
 
--- What a group of deliveries still has: items and their receipts; nothing if its first is gone.
+-- Puts items in flight under the receipts of a token, which are returned.
+local function deliver(token, items, lease, flags)
+  local packed, receipts = {}, receipts_of(token, #items)
+  for i, item in ipairs(items) do packed[i] = pack_body(item, flags, #items) end
+  put_in_flight(receipts, packed, lease)
+  return receipts
+end
+
+-- Of these receipts, those that are in flight still: their items, and they themselves.
+local function in_flight(receipts)
+  local items, live = {}, {}
+  for i, raw in ipairs(redis.call('HMGET', bodies, unpack(receipts))) do
+    if raw then items[#items + 1], live[#live + 1] = read_body(raw), receipts[i] end
+  end
+  return items, live
+end
+
+-- The same of all that were taken with a token; nothing if its first is gone.
 local function delivered(token)
   local first = redis.call('HGET', bodies, token)
-  if not first then return nil end
-  local items, receipts = {read_body(first)}, {token}
-  if items[1].group > 1 then
-    local names = {}
-    for i = 2, items[1].group do names[#names + 1] = token .. '.' .. i end
-    for i, raw in ipairs(redis.call('HMGET', bodies, unpack(names))) do
-      if raw then items[#items + 1], receipts[#receipts + 1] = read_body(raw), names[i] end
-    end
-  end
-  return items, receipts
+  if not first then return {}, {} end
+  return in_flight(receipts_of(token, read_body(first).group))
 end
 
 -- Takes deliveries out of flight; how they end is the caller's affair.
 local function land(receipts)
+  if #receipts == 0 then return end
   redis.call('HDEL', bodies, unpack(receipts))
   redis.call('ZREM', timers, unpack(receipts))
   s[FLIGHT] = s[FLIGHT] - #receipts
@@ -150,13 +145,13 @@ local function move_due()
   s[DUE] = first[2] and tonumber(first[2]) or 0
 end
 
--- A consumer gets no more in one go once that has this many bytes; so many go to the dead on the way.
-local MOST_BYTES, MOST_BURIED = 4194304, 100
+-- So many go to the dead on the way to a consumer.
+local MOST_BURIED = 100
 
--- Adds to got.items until there are `most` of them; one that was tried too often goes to the dead instead.
+-- Adds to got.items; one that was tried too often goes to the dead instead.
 local function accept(got, item, attempts)
   if attempts > 0 and item.attempts >= attempts then
-    bury(item, '')
+    bury({item}, '')
     got.buried = got.buried + 1
   else
     got.items[#got.items + 1] = item
@@ -166,16 +161,9 @@ end
 
 local function from_list(got, most, attempts)
   while s[READY] > 0 and #got.items < most and got.bytes < MOST_BYTES and got.buried < MOST_BURIED do
-    -- Small steps until it is known how large the items are.
-    local each = #got.items > 0 and got.bytes / #got.items + 1 or MOST_BYTES / 16
-    local step = math.max(1, math.min(most - #got.items, math.floor((MOST_BYTES - got.bytes) / each)))
-    local entries = redis.call('LPOP', ready, step)
-    if not entries then
-      s[READY] = 0
-      return
+    for _, raw in ipairs(pop_entries(most - #got.items, MOST_BYTES - got.bytes)) do
+      accept(got, read_entry(raw), attempts)
     end
-    s[READY] = s[READY] - #entries
-    for _, raw in ipairs(entries) do accept(got, read_entry(raw), attempts) end
   end
 end
 
@@ -226,74 +214,4 @@ local function pick(lane, steals, most, attempts)
     if longest then from_lane(got, longest, 0, 9, most, attempts) end
   end
   return got.items
-end
-
-local WAITER = '<dI2I2BBc0I2c0I2c0'
-local function read_waiter(raw)
-  local w = {}
-  w.deadline, w.most, w.attempts, w.steals, w.lane, w.mailbox, w.who = struct.unpack(WAITER, raw)
-  return w
-end
-
-local function leave_line(tokens)
-  if #tokens == 0 then return end
-  s[WAITERS] = s[WAITERS] - redis.call('ZREM', line, unpack(tokens))
-  redis.call('HDEL', waiters, unpack(tokens))
-  s[TOLD] = 0
-end
-
--- The first 100 in line, with false for a record that is missing.
-local function read_line()
-  local tokens = redis.call('ZRANGE', line, 0, 99)
-  if #tokens == 0 then
-    s[WAITERS] = 0
-    return tokens, {}
-  end
-  local records = redis.call('HMGET', waiters, unpack(tokens))
-  for i, raw in ipairs(records) do records[i] = raw and read_waiter(raw) end
-  return tokens, records
-end
-
--- Hands ready items to those in line, in order: an offer that must be claimed within a window. The caller, if it is
--- in line, gets its items returned instead. At most 100 are looked at; whoever is next then goes on.
-local function serve(caller)
-  if s[WAITERS] == 0 or s[READY] + s[LANED] == 0 then return nil end
-  local tokens, records = read_line()
-  local leaving, mine = {}, nil
-  for i, token in ipairs(tokens) do
-    local w = records[i]
-    if token ~= caller and (not w or w.deadline <= now) then
-      leaving[#leaving + 1] = token
-    elseif lapsed and token ~= caller then
-      -- Somebody in line did not answer: those behind are asked, and whoever comes has its place again.
-      mail(w.mailbox, 'look 0')
-      leaving[#leaving + 1] = token
-    elseif s[READY] + s[LANED] > 0 and w then
-      local items = pick(w.lane, w.steals == 1, w.most, w.attempts)
-      if #items > 0 then
-        leaving[#leaving + 1] = token
-        if token == caller then
-          mine = items
-        else
-          deliver(token, items, CLAIM_WINDOW, OFFERED)
-          mail(w.mailbox, 'claim')
-        end
-      end
-    end
-  end
-  leave_line(leaving)
-  return mine
-end
-
--- Successor rule: whoever is first in line is told when to look, if that is earlier than it would by itself.
-local function tell_first(caller)
-  if s[WAITERS] == 0 then return end
-  local more = s[READY] > 0 or (s[DUE] > 0 and s[DUE] <= now)
-  local look = more and 0 or s[DUE] - now + 1
-  local knows = s[TOLD] > now and s[TOLD] <= s[DUE]
-  if not more and (s[DUE] == 0 or look >= HEARTBEAT or knows) then return end
-  local token = redis.call('ZRANGE', line, 0, 0)[1]
-  local raw = token and redis.call('HGET', waiters, token)
-  s[TOLD] = s[DUE]
-  if raw and token ~= caller then mail(read_waiter(raw).mailbox, 'look ' .. look) end
 end

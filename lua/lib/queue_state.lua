@@ -7,6 +7,10 @@ local function load_state(raw)
   return fresh
 end
 
+-- How many items a limit on the length counts, and how many are neither done nor dead.
+local function length(s) return s[READY] + s[LANED] + s[DELAYED] end
+local function unsettled(s) return length(s) + s[FLIGHT] end
+
 -- Of the minute that runs and the one before it, for rates.
 local function count_up(s, total, minute, n)
   s[total] = s[total] + n

@@ -27,15 +27,14 @@ end
 -- @include lib/queue_state
 local s = load_state(raw)
 -- @include lib/queue_flow
+-- @include lib/queue_line
 leave_line({token})
 local items, receipts = delivered(token)
-if items then
-  land(receipts)
-  put_ready(items, true)
-end
+land(receipts)
+put_ready(items, true)
 move_due()
 serve(nil)
 tell_first(nil)
 save_state(s, 't', ring_has(ring, token) and ring or ring_add(ring, token))
 if s[PUSHED] == 0 then redis.call('PEXPIRE', queue, DAY) end
-return send({'left', items and #items or 0})
+return send({'left', #items})

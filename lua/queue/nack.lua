@@ -11,7 +11,7 @@
   ARGV[2]  delay, ms
   ARGV[3]  what becomes of them: retry, dead, or untried (given back as if never taken)
   ARGV[4]  of the dead: why, opaque
-  ARGV[5..]  receipts, 500 at most
+  ARGV[5..]  receipts, 250 at most
   Returns  {returned, how many, unsent...}  the rest was not in flight any more
   Returns  {again}  this request was answered before
   Writes  yes
@@ -21,7 +21,7 @@
 local queue, ready, lanes, bodies, timers, dead, line, waiters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6],
   KEYS[7], KEYS[8]
 local pause, fate = tonumber(ARGV[2]), ARGV[3]
-if not pause or #ARGV < 5 or #ARGV > 504 or not (fate == 'retry' or fate == 'dead' or fate == 'untried') then
+if not pause or #ARGV < 5 or #ARGV > 4 + MOST_MOVED or not (fate == 'retry' or fate == 'dead' or fate == 'untried') then
   return redis.error_reply('MISUSE queue/nack: not what the header says')
 end
 local time = redis.call('TIME')
@@ -35,20 +35,19 @@ end
 -- @include lib/queue_state
 local s = load_state(raw)
 -- @include lib/queue_flow
+-- @include lib/queue_line
 if ring_has(ring, ARGV[1]) then return {'again'} end
-local receipts, items = {}, {}
-for i = 5, #ARGV do
-  local body = redis.call('HGET', bodies, ARGV[i])
-  if body then receipts[#receipts + 1], items[#items + 1] = ARGV[i], read_body(body) end
-end
+local before = unsettled(s)
+local items, receipts = in_flight({unpack(ARGV, 5)})
 if #items > 0 then
   land(receipts)
   for _, item in ipairs(items) do
     if fate ~= 'untried' then item.attempts = item.attempts + 1 end
-    if fate == 'dead' then bury(item, ARGV[4]) end
   end
-  if fate ~= 'dead' then
-    s[RETURNED] = s[RETURNED] + #items
+  if fate == 'dead' then
+    bury(items, ARGV[4])
+  else
+    if fate == 'retry' then s[RETURNED] = s[RETURNED] + #items end
     table.sort(items, function(a, b) return a.id < b.id end)
     if pause > 0 then delay(items, now + pause) else put_ready(items, true) end
   end
@@ -56,5 +55,6 @@ end
 move_due()
 serve(nil)
 tell_first(nil)
+tell_drained(before)
 save_state(s, 't', #items > 0 and ring_add(ring, ARGV[1]) or ring or '')
 return send({'returned', #items})

@@ -3,15 +3,16 @@
   KEYS[2]  lanes
   KEYS[3]  bodies
   KEYS[4]  dead
-  ARGV[1]  which: ready, lanes or dead
+  KEYS[5]  timers
+  ARGV[1]  which: ready, lanes, due or dead
   ARGV[2]  from which on, counted from 0
   ARGV[3]  how many at most, up to 500
-  Returns  {items, server ms, n times (id, attempts, priority, lane, since ms, why, bytes)}  of the ready those in the list (ready) or with lanes and other priorities (lanes), in their order; of the dead why, and since when; fewer when they are large
+  Returns  {items, server ms, n times (id, attempts, priority, lane, since ms, why, bytes)}  of the ready those in the list (ready) or with lanes and other priorities (lanes), in their order; of the dead why, and since when; due are the 200 that the next call makes ready, why is `returned` for those that it puts in front; fewer when they are large
   Writes  no
   Retry  safe: it only reads
 ]]
 -- @include lib/queue_layout
-local ready, lanes, bodies, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local ready, lanes, bodies, dead, timers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local which, from, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if not (from and most) or most > 500 then return redis.error_reply('MISUSE queue/peek: a number is not one') end
 local time = redis.call('TIME')
@@ -27,6 +28,19 @@ local function add_body(id, raw, why)
   if not raw then return end
   local _, since, _, priority, lane, _, attempts, at = struct.unpack(BODY, raw)
   add(id, attempts, priority, lane, since, why or '', string.sub(raw, at))
+end
+if which == 'due' then
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', from, math.min(most, 200))) do
+    local raw = redis.call('HGET', bodies, member)
+    if raw and bytes < 1048576 then
+      local flags, since, _, priority, lane, id, attempts, at = struct.unpack(BODY, raw)
+      local delayed = string.byte(member) == 43  -- +
+      -- An offer that nobody claimed was no attempt.
+      if not delayed and flags ~= OFFERED then attempts = attempts + 1 end
+      add(string.format('%.0f', id), attempts, priority, lane, since, delayed and '' or 'returned', string.sub(raw, at))
+    end
+  end
+  return reply
 end
 local at = from
 while at < from + most and bytes < 1048576 do

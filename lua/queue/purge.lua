@@ -5,14 +5,18 @@
   KEYS[4]  bodies
   KEYS[5]  timers
   KEYS[6]  dead
+  KEYS[7]  line
+  KEYS[8]  waiters
+  KEYS[9]  producers that wait for room
   ARGV[1]  which: ready, delayed or dead
   ARGV[2..]  of the dead, the ids of these only; none: all
-  Returns  {purged, how many, how many are left}  with some left it has to be run again: one call throws away 1000 that are not simply ready
+  Returns  {purged, how many, how many are left, unsent...}  with some left it has to be run again: one call throws away 1000 that are not simply ready
   Writes  yes
   Retry  safe: what is gone is gone
 ]]
 -- @include lib/queue_layout
-local queue, ready, lanes, bodies, timers, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local queue, ready, lanes, bodies, timers, dead, line, waiters, room = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5],
+  KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local which = ARGV[1]
 local time = redis.call('TIME')
 local now = math.floor((time[1] * 1e6 + time[2]) / 1000)
@@ -23,7 +27,9 @@ if string.byte(raw) ~= LAYOUT then
 end
 -- @include lib/queue_state
 local s = load_state(raw)
-local purged = 0
+-- @include lib/queue_drained
+-- @include lib/queue_room
+local purged, before, long = 0, unsettled(s), length(s)
 
 -- Takes members out of a sorted set and their fields out of the bodies.
 local function throw(set, members, fields, count)
@@ -55,13 +61,15 @@ elseif which == 'delayed' then
 else
   local ids, fields = {}, {}
   if #ARGV > 1 then
-    for i = 2, #ARGV do ids[i - 1] = ARGV[i] end
+    ids = {unpack(ARGV, 2)}
   else
     ids = redis.call('ZRANGE', dead, 0, 999)
   end
   for i, id in ipairs(ids) do fields[2 * i - 1], fields[2 * i] = '!' .. id, '?' .. id end
   throw(dead, ids, fields, DEAD)
 end
+tell_drained(before)
+tell_room(long)
 save_state(s)
 local left = which == 'ready' and s[LANED] or which == 'delayed' and s[DELAYED] or #ARGV == 1 and s[DEAD] or 0
-return {'purged', purged, left}
+return send({'purged', purged, left})

@@ -11,6 +11,7 @@
   KEYS[10] producers of the time before
   KEYS[11] ids to know duplicates by
   KEYS[12] index of the bucket's queues
+  KEYS[13] producers that wait for room
   ARGV[1]  producer, a token
   ARGV[2]  position: how many items of this producer stand before these
   ARGV[3]  flags: f whatever stood before is known to be done, so that a gap is none
@@ -21,7 +22,8 @@
   ARGV[8]  id to know a duplicate by, for a single item, or ''
   ARGV[9]  for how long, ms
   ARGV[10] name of the queue, for the index
-  ARGV[11..] the items, 2000 at most
+  ARGV[11] mailbox to be called when there is room again, or ''
+  ARGV[12..] the items, 2000 at most; 250 with a delay, a lane or a priority
   Returns  {pushed, first id, how many, position behind, length, unsent...}  the ids follow each other
   Returns  {again, first id, how many, position behind}  all were pushed before; 0, 0 if it is not known under which ids
   Returns  {duplicate}  an item with that id was pushed before
@@ -34,10 +36,12 @@
 local queue, ready, lanes, bodies, timers, dead, line, waiters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6],
   KEYS[7], KEYS[8]
 local position, pause, priority, lane = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-local most, window, count = tonumber(ARGV[7]), tonumber(ARGV[9]), #ARGV - 10
+local most, window, count = tonumber(ARGV[7]), tonumber(ARGV[9]), #ARGV - 11
 if not (position and pause and priority and most and window) or count < 1 or count > 2000 then
   return redis.error_reply('MISUSE queue/push: a number is not one')
 end
+local plain = pause == 0 and lane == '' and priority == NORMAL
+if not plain and count > MOST_MOVED then return redis.error_reply('MISUSE queue/push: too many items at once') end
 local time = redis.call('TIME')
 local now_us = time[1] * 1e6 + time[2]
 local now = math.floor(now_us / 1000)
@@ -66,11 +70,19 @@ if ARGV[8] ~= '' then
   local remembered = redis.call('ZSCORE', KEYS[11], ARGV[8])
   if remembered and tonumber(remembered) > now then return {'duplicate'} end
 end
-local length = s[READY] + s[LANED] + s[DELAYED]
+local before = length(s)
 local take = count - skip
 if most > 0 then
-  take = math.min(take, math.max(0, most - length))
-  if take == 0 then return {'full', length} end
+  take = math.min(take, math.max(0, most - before))
+  if take == 0 then
+    if ARGV[11] ~= '' then
+      s[PUSHERS] = s[PUSHERS] + redis.call('ZADD', KEYS[13], 'NX', string.format('%.0f', now_us), ARGV[11])
+      redis.call('PEXPIRE', KEYS[13], DAY)
+      save_state(s)
+    end
+    return {'full', before}
+  end
+  if ARGV[11] ~= '' and s[PUSHERS] > 0 then s[PUSHERS] = s[PUSHERS] - redis.call('ZREM', KEYS[13], ARGV[11]) end
 end
 
 local first = math.max(s[LAST_ID] + 1, now_us)
@@ -89,11 +101,11 @@ if s[PUSHED] == take then
   redis.call('ZADD', KEYS[12], 'NX', now, ARGV[10])
   redis.call('PERSIST', queue)
 end
-local from = 10 + skip
-local reply = {'pushed', string.format('%.0f', first), take, string.format('%.0f', behind), length + take}
+local from = 11 + skip
+local reply = {'pushed', string.format('%.0f', first), take, string.format('%.0f', behind), before + take}
 
 -- The common case: nobody waits, nothing is due, and the items are like all others.
-if pause == 0 and lane == '' and priority == NORMAL and ARGV[8] == '' and s[WAITERS] == 0 then
+if plain and ARGV[8] == '' and s[WAITERS] == 0 then
   local entries, pack = {}, struct.pack
   for i = 1, take do entries[i] = pack(ENTRY, first + i - 1, 0) .. ARGV[from + i] end
   redis.call('RPUSH', ready, unpack(entries))
@@ -103,6 +115,7 @@ if pause == 0 and lane == '' and priority == NORMAL and ARGV[8] == '' and s[WAIT
 end
 
 -- @include lib/queue_flow
+-- @include lib/queue_line
 move_due()
 local items = {}
 for i = 1, take do

@@ -7,7 +7,7 @@
   KEYS[6]  dead
   KEYS[7]  line
   KEYS[8]  waiters
-  ARGV[1..]  ids, 500 at most; none: the oldest 500
+  ARGV[1..]  ids, 250 at most; none: the oldest 250
   Returns  {revived, how many, how many dead are left, unsent...}  the ids that are not among the dead are passed over
   Writes  yes
   Retry  safe: what is not dead any more is passed over
@@ -25,9 +25,9 @@ end
 -- @include lib/queue_state
 local s = load_state(raw)
 -- @include lib/queue_flow
-local ids = {}
-for i, id in ipairs(ARGV) do ids[i] = id end
-if #ids == 0 then ids = redis.call('ZRANGE', dead, 0, 499) end
+-- @include lib/queue_line
+local ids = {unpack(ARGV)}
+if #ids == 0 then ids = redis.call('ZRANGE', dead, 0, MOST_MOVED - 1) end
 local items, fields = {}, {}
 for _, id in ipairs(ids) do
   local body = redis.call('HGET', bodies, '!' .. id)

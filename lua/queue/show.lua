@@ -24,7 +24,7 @@ if string.byte(raw) ~= LAYOUT then
 end
 -- @include lib/queue_state
 local s = load_state(raw)
--- @include lib/queue_flow
+-- @include lib/queue_drained
 count_up(s, DONE, MINUTE_DONE, 0)
 local groups, oldest = {}, 0
 local function seen(id)
@@ -33,21 +33,26 @@ end
 local head = redis.call('LINDEX', ready, 0)
 if head then seen((struct.unpack('<d', head))) end
 local function add(lane, priority, count)
-  if count == 0 then return end
   groups[#groups + 1], groups[#groups + 2], groups[#groups + 3] = lane, priority, count
 end
-local function add_lane(lane)
-  for digit = 0, 9 do
-    local low, high = '[' .. lane .. NUL .. digit, '[' .. lane .. NUL .. digit .. ':'
-    local count = s[LANED] > 0 and redis.call('ZLEXCOUNT', lanes, low, high) or 0
-    if count > 0 then seen(tonumber(string.sub(redis.call('ZRANGEBYLEX', lanes, low, high, 'LIMIT', 0, 1)[1], -16))) end
-    add(lane, 9 - digit, count + (lane == '' and 9 - digit == NORMAL and s[READY] or 0))
+local listed, after = s[READY], '-'
+for _ = 1, s[LANED] > 0 and 200 or 0 do
+  local member = redis.call('ZRANGEBYLEX', lanes, after, '+', 'LIMIT', 0, 1)[1]
+  if not member then break end
+  local lane, digit = string.sub(member, 1, -19), string.sub(member, -17, -17)
+  local start = lane .. NUL .. digit
+  if listed > 0 and (lane ~= '' or 9 - digit < NORMAL) then
+    add('', NORMAL, listed)
+    listed = 0
   end
+  seen(tonumber(string.sub(member, -16)))
+  add(lane, 9 - digit, redis.call('ZLEXCOUNT', lanes, '[' .. start, '[' .. start .. ':'))
+  after = '(' .. start .. ':'
 end
-add_lane('')
-if s[LANED] > 0 then each_lane(add_lane) end
-local waiting = 0
-local records = s[WAITERS] > 0 and redis.call('HVALS', waiters) or {}
+if listed > 0 then add('', NORMAL, listed) end
+-- Of very many, those that died are not left out.
+local waiting = s[WAITERS] > 500 and s[WAITERS] or 0
+local records = s[WAITERS] > 0 and waiting == 0 and redis.call('HVALS', waiters) or {}
 for _, record in ipairs(records) do
   if read_waiter(record).deadline > now then waiting = waiting + 1 end
 end

@@ -7,29 +7,30 @@
   KEYS[6]  dead
   KEYS[7]  line
   KEYS[8]  waiters
+  KEYS[9]  producers that wait for room
   ARGV[1]  token of the request; the receipts are TOKEN, TOKEN.2, TOKEN.3, ...
   ARGV[2]  lease, ms
-  ARGV[3]  how many at most, up to 500
-  ARGV[4]  flags: w wait in line; s steal from other lanes
+  ARGV[3]  how many at most, up to 250
+  ARGV[4]  flags: w wait in line; s steal from other lanes; e wait only while something is left that may become ready
   ARGV[5]  lane of its own, or ''
   ARGV[6]  attempts after which an item is given to nobody but goes to the dead, or 0
   ARGV[7]  ticket of an earlier reply to this token, or 0
   ARGV[8]  mailbox of the request
   ARGV[9]  who asks, opaque
-  ARGV[10..]  receipts of deliveries that are done, 500 at most: acknowledged before anything else
+  ARGV[10..]  receipts of deliveries that are done, 250 at most: acknowledged before anything else
   Returns  {taken, lease left ms, how many, done before, n times (receipt, id, attempt, bytes), unsent...}  in flight now
   Returns  {wait, look again in ms, place, in line, ticket, done before, unsent...}  in line
   Returns  {empty, ready for others, delayed, in flight, done before, unsent...}  nothing for this consumer
-  Returns  {gone}  this token was acknowledged, given back or left before
+  Returns  {gone}  this token was acknowledged, given back or left before; with some of its items in flight still, if the first is done
   Writes  yes
   Retry  safe: the token finds its items or its place again, and receipts that are done stay so
 ]]
 -- @include lib/queue_layout
-local queue, ready, lanes, bodies, timers, dead, line, waiters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6],
-  KEYS[7], KEYS[8]
+local queue, ready, lanes, bodies, timers, dead, line, waiters, room = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5],
+  KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local token, lease, most, flags, lane = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local attempts = tonumber(ARGV[6])
-if not (lease and most and attempts and tonumber(ARGV[7])) or most < 1 or most > 500 or #ARGV > 509 then
+if not (lease and most and attempts and tonumber(ARGV[7])) or most < 1 or most > MOST_MOVED or #ARGV > 9 + MOST_MOVED then
   return redis.error_reply('MISUSE queue/take: a number is not one')
 end
 local time = redis.call('TIME')
@@ -44,37 +45,45 @@ end
 -- @include lib/queue_state
 local s = load_state(raw)
 -- @include lib/queue_done
+-- @include lib/queue_flight
 if ring_has(ring, token) then return {'gone'} end
-local done = 0
-if #ARGV > 9 then
-  local receipts = {}
-  for i = 10, #ARGV do receipts[i - 9] = ARGV[i] end
-  done = finish_deliveries(receipts)
-end
 local mine = redis.call('HGET', bodies, token)
+-- A request that is run late, when the first of its items is done and others are not: their receipts are taken.
+if not mine and most > 1 and any_in_flight(token, most) then return {'gone'} end
+local done, before = 0, unsettled(s)
+if #ARGV > 9 then
+  done = finish_deliveries({unpack(ARGV, 10)})
+end
 
 -- The common case: nobody waits, nothing is due, and there are only items like all others.
-if not mine and s[WAITERS] == 0 and s[LANED] == 0 and (s[DUE] == 0 or s[DUE] > now) and most == 1 and
+if not mine and s[WAITERS] == 0 and s[PUSHERS] == 0 and s[LANED] == 0 and (s[DUE] == 0 or s[DUE] > now) and
   (attempts == 0 or s[RETURNED] == 0) and s[READY] > 0 then
-  local entry = redis.call('LPOP', ready)
-  if entry then
-    local id, before, at = struct.unpack(ENTRY, entry)
-    redis.call('HSET', bodies, token, struct.pack(PREFIX, 0, now, 1, NORMAL, 0, '') .. entry)
-    redis.call('ZADD', timers, now + lease, token)
-    s[READY], s[FLIGHT] = s[READY] - 1, s[FLIGHT] + 1
-    if s[DUE] == 0 or now + lease < s[DUE] then s[DUE] = now + lease end
+  local entries = pop_entries(most, MOST_BYTES)
+  if #entries > 0 then
+    local receipts, packed = receipts_of(token, #entries), {}
+    local prefix, reply = struct.pack(PREFIX, 0, now, #entries, NORMAL, 0, ''), {'taken', lease, #entries, done}
+    for i, entry in ipairs(entries) do
+      local id, before_it, at = struct.unpack(ENTRY, entry)
+      packed[i] = prefix .. entry
+      reply[4 * i + 1], reply[4 * i + 2] = receipts[i], string.format('%.0f', id)
+      reply[4 * i + 3], reply[4 * i + 4] = before_it + 1, string.sub(entry, at)
+    end
+    put_in_flight(receipts, packed, lease)
     save_state(s)
-    return {'taken', lease, 1, done, token, string.format('%.0f', id), before + 1, string.sub(entry, at)}
+    return reply
   end
 end
 
 -- @include lib/queue_flow
+-- @include lib/queue_line
+-- @include lib/queue_room
+local long = length(s)
 local joined = s[WAITERS] > 0 and redis.call('ZSCORE', line, token)
 
 local function taken(items, receipts, left)
   local reply = {'taken', left, #items, done}
   for i, item in ipairs(items) do
-    reply[#reply + 1] = receipts and receipts[i] or (i == 1 and token or token .. '.' .. i)
+    reply[#reply + 1] = receipts[i]
     reply[#reply + 1] = id_text(item)
     reply[#reply + 1] = item.attempts + 1
     reply[#reply + 1] = item.payload
@@ -86,7 +95,9 @@ local function finish(reply)
   if s[WAITERS] > 0 then
     serve(nil)
     tell_first(token)
+    tell_drained(before)
   end
+  tell_room(long)
   save_state(s)
   -- A queue that nothing was ever pushed to is no more than its consumers.
   if s[PUSHED] == 0 then redis.call('PEXPIRE', queue, DAY) end
@@ -112,18 +123,19 @@ end
 move_due()
 local wants_wait = string.find(flags, 'w', 1, true)
 local steals = string.find(flags, 's', 1, true) ~= nil
-local record = struct.pack(WAITER, now + LIVENESS, most, attempts, steals and 1 or 0, #lane, lane, #ARGV[8], ARGV[8],
+local ends = string.find(flags, 'e', 1, true) ~= nil
+local record = struct.pack(WAITER, now + LIVENESS, most, attempts, (steals and 1 or 0) + (ends and 2 or 0), #lane, lane, #ARGV[8], ARGV[8],
   #ARGV[9], ARGV[9])
 -- In line it gets them in its turn; else those in line come first.
 if joined then redis.call('HSET', waiters, token, record) end
 local items = serve(token)
 if not items and s[READY] + s[LANED] > 0 and not joined then items = pick(lane, steals, most, attempts) end
 if items and #items > 0 then
-  deliver(token, items, lease, 0)
-  return finish(taken(items, nil, lease))
+  local receipts = deliver(token, items, lease, 0)
+  return finish(taken(items, receipts, lease))
 end
 local left_over = s[READY] > 0 or (s[DUE] > 0 and s[DUE] <= now)
-if not wants_wait and not left_over then
+if (not wants_wait and not left_over) or (ends and unsettled(s) == 0) then
   if not raw then return {'empty', 0, 0, 0, done} end
   if joined then leave_line({token}) end
   return finish({'empty', s[LANED], s[DELAYED], s[FLIGHT], done})
@@ -141,6 +153,7 @@ if not joined then
   redis.call('PEXPIRE', line, DAY)
   redis.call('PEXPIRE', waiters, DAY)
   s[WAITERS] = s[WAITERS] + 1
+  if ends then s[ENDERS] = s[ENDERS] + 1 end
 end
 local place = redis.call('ZRANK', line, token) or 0
 local look = HEARTBEAT

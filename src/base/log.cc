@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/log_bytes.h"
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -133,6 +134,11 @@ void clear_progress() {
   if (!progress_stands) return;
   progress_stands = false;
   write_all("\r\x1b[K");
+}
+
+void pass_on(std::string_view bytes) {
+  clear_progress();
+  write_all(bytes);
 }
 
 }  // namespace dcoord::log

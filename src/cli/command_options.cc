@@ -30,8 +30,12 @@ constexpr const char* kSecretVariables[] = {"DCOORD_PASSWORD",
                                             "REDIS_URL"};
 
 // What a dcoord around this one told its command, and this one's may not take for its own.
-constexpr const char* kToldVariables[] = {"DCOORD_SLOT", "DCOORD_RESOURCE", "DCOORD_UNPROTECTED",
-                                          "DCOORD_TERM", "DCOORD_ELECTION", "DCOORD_CANDIDATE"};
+constexpr const char* kToldVariables[] = {"DCOORD_SLOT",   "DCOORD_RESOURCE", "DCOORD_UNPROTECTED",
+                                          "DCOORD_TERM",   "DCOORD_ELECTION", "DCOORD_CANDIDATE",
+                                          "DCOORD_QUEUE",  "DCOORD_ITEM_ID",  "DCOORD_ATTEMPT",
+                                          "DCOORD_RECEIPT"};
+
+}  // namespace
 
 Error not_started(const std::string& command, int error) {
   const bool missing = error == ENOENT;
@@ -40,21 +44,25 @@ Error not_started(const std::string& command, int error) {
                fmt::format("cannot run '{}': {}", command, std::strerror(error)));
 }
 
-}  // namespace
-
-void CommandOptions::declare(OptionSet& set) {
+void CommandOptions::declare_of_command(OptionSet& set) {
   set.duration("--max-time", max_time, "stop the command after this time, exit 124");
   set.choice(
       "--tree", "WHAT", tree, {"leave", "wait", "kill"},
       "what the command leaves in the background when it ends: leave it, wait for it, or kill it");
-  set.text("--on-lost", "CMD", on_lost,
-           "shell command to run, for at most 10s, after the lease was lost");
   set.flag("--scrub-env", scrub_env,
            "take Redis URLs and passwords out of the command's environment");
+  set.text("-c,--command", "STRING", shell, "run STRING with /bin/sh -c").from_environment = false;
+}
+
+void CommandOptions::declare(OptionSet& set, bool leased) {
+  declare_of_command(set);
+  if (leased) {
+    set.text("--on-lost", "CMD", on_lost,
+             "shell command to run, for at most 10s, after the lease was lost");
+  }
   set.integer("--status-fd", "N", status_fd, 0, 1 << 20,
               "write one line there that tells dcoord's outcome from the command's: command, "
               "refused, lost, ... and code");
-  set.text("-c,--command", "STRING", shell, "run STRING with /bin/sh -c").from_environment = false;
 }
 
 void CommandOptions::check() const {

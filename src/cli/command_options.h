@@ -28,7 +28,10 @@ struct CommandOptions {
   std::optional<long long> status_fd;
   std::string shell;
 
-  void declare(OptionSet& set);
+  /// Without a lease there is no --on-lost.
+  void declare(OptionSet& set, bool leased = true);
+  /// Those about the command alone, not about how the wrapper ends.
+  void declare_of_command(OptionSet& set);
   /// Throws Error (64) for what cannot be.
   void check() const;
 
@@ -46,6 +49,14 @@ struct CommandOptions {
   Task<void> run_on_lost(Context& context, std::vector<std::pair<std::string, std::string>> env,
                          const LossReason& loss) const;
 };
+
+/// "cannot run 'x': No such file or directory", 127 or 126.
+Error not_started(const std::string& command, int error);
+
+/// A wait status as the shell's $?.
+constexpr int wait_code(int status) {
+  return (status & 0x7f) != 0 ? 128 + (status & 0x7f) : (status >> 8) & 0xff;
+}
 
 /// A command line as a shell would take it, to be shown to others.
 std::string shown_command(const std::vector<std::string>& argv);

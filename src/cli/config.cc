@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -35,20 +37,26 @@ struct Url {
   std::string text_shown() const { return redis::redact_url(text); }
 };
 
-Url choose_url(const Globals& globals, const Environment& environment) {
+/// One, or several independent servers: an option given several times, an array in a file, words in
+/// a variable.
+std::vector<Url> choose_urls(const Globals& globals, const Environment& environment) {
   const auto& option = globals.option("url");
   if (option.given) {
-    if (globals.urls.size() > 1)
-      throw refuse(option, "was given several URLs: only one server is supported");
-    return {globals.urls.front(), option.origin};
+    std::vector<Url> urls;
+    for (const std::string& given : globals.urls) {
+      std::istringstream words(given);
+      for (std::string word; words >> word;) urls.push_back({word, option.origin});
+    }
+    if (urls.empty()) urls.push_back({"", option.origin});
+    return urls;
   }
   // It belongs to some application: its user and password are not for a server that was named
   // otherwise.
   const bool named = globals.option("host").given || globals.option("socket").given;
   if (const auto value = named ? std::nullopt : environment.get("REDIS_URL")) {
-    return {std::string(*value), {Source::fallback, "REDIS_URL"}};
+    return {{std::string(*value), {Source::fallback, "REDIS_URL"}}};
   }
-  return {};
+  return {Url()};
 }
 
 void refuse_contradictions(const Globals& globals) {
@@ -74,7 +82,13 @@ class Overrides {
   Overrides(const Globals& globals, const Url& url, redis::Target& target)
       : globals_(globals), url_(url), target_(target), server_(target.server) {}
 
-  void apply() {
+  /// `several`: there are other URLs beside this one.
+  void apply(bool several) {
+    for (const char* name : {"host", "port", "socket", "cluster"}) {
+      if (several && counts(name))
+        throw refuse(globals_.option(name), "does not fit several URLs",
+                     "give each its address in its URL");
+    }
     // Of an address by name and one by path, the stronger source's counts.
     const bool socket = counts("socket");
     const bool tcp = counts("host") || counts("port");
@@ -186,31 +200,34 @@ std::string shown(const Globals& globals, const Option& option) {
   if (name == "verbose") return std::to_string(std::max(globals.verbosity, 0));
   if (name == "format") return globals.format;
   const auto value = option.given.value_or(option.default_text);
-  if (name == "url") return redis::redact_url(value);
   return value.empty() && option.value_name.empty() ? "false" : value;
 }
 
 /// What was made of the options about servers, and where it came from.
 struct Chosen {
-  redis::Target target;
-  Url url;
+  std::vector<redis::Target> targets;
+  std::vector<Url> urls;
   std::string password_origin;
   std::string sentinel_password_origin;
 };
 
 std::vector<Setting> list_settings(const Globals& globals, const Chosen& chosen) {
   const auto secret = [](const std::string& origin) { return origin.empty() ? "" : "***"; };
-  const Url& url = chosen.url;
+  std::string servers, urls;
+  for (const redis::Target& target : chosen.targets)
+    servers += (servers.empty() ? "" : " ") + redis::describe(target);
+  for (const Url& url : chosen.urls) urls += (urls.empty() ? "" : " ") + url.text_shown();
+  const Url& url = chosen.urls.front();
   std::vector<Setting> list;
-  list.push_back({"server", redis::describe(chosen.target), chosen.target.server.origin});
+  list.push_back({"server", servers, chosen.targets.front().server.origin});
   for (const auto& option : globals.options.all()) {
     const auto& name = option.long_name;
     if (name == "pass") {
       list.push_back({"password", secret(chosen.password_origin), chosen.password_origin});
       list.push_back({"sentinel-password", secret(chosen.sentinel_password_origin),
                       chosen.sentinel_password_origin});
-    } else if (name == "url" && url.origin.source == Source::fallback) {
-      list.push_back({"url", url.text_shown(), url.origin.where});
+    } else if (name == "url" && (option.given || url.origin.source == Source::fallback)) {
+      list.push_back({"url", urls, url.origin.where});
     } else if (option.from_environment && name != "json") {
       list.push_back({name, shown(globals, option), origin_of(option)});
     }
@@ -225,21 +242,44 @@ std::vector<Setting> list_settings(const Globals& globals, const Chosen& chosen)
   return list;
 }
 
+/// Several servers of which a majority counts have to be independent, and each another one.
+void check_servers(const Globals& globals, const Chosen& chosen) {
+  const Option& option = globals.option("url");
+  std::set<std::string> names;
+  for (size_t i = 0; i < chosen.targets.size(); ++i) {
+    const redis::Target& target = chosen.targets[i];
+    const std::string& text = chosen.urls[i].text_shown();
+    if (target.topology != Topology::single || target.server.kind == redis::Server::Kind::local) {
+      throw refuse(option, fmt::format("has several URLs, and {} is no single server", text),
+                   "several URLs are independent servers of which a majority keeps a lock");
+    }
+    if (!names.insert(server_name(target)).second)
+      throw refuse(option, fmt::format("names {} twice", text), "each server counts once");
+  }
+}
+
 Chosen choose_target(const Globals& globals, const Environment& environment) {
   refuse_contradictions(globals);
   Chosen chosen;
-  chosen.url = choose_url(globals, environment);
-  const Origin& from = chosen.url.origin;
+  chosen.urls = choose_urls(globals, environment);
+  const bool several = chosen.urls.size() > 1;
+  const Origin& from = chosen.urls.front().origin;
   const auto origin = from.source == Source::built_in ? "default"
                       : from.source == Source::flag   ? "-u"
                                                       : from.where;
-  redis::Target& target = chosen.target;
-  target = redis::parse_target(chosen.url.text, origin);
-  Overrides(globals, chosen.url, target).apply();
-  set_tls(globals, target.server.tls);
-  auto password = choose_password(globals, environment, std::move(target.server.password), origin);
-  target.server.password = std::move(password.get);
-  chosen.password_origin = std::move(password.origin);
+  Password password;
+  for (const Url& url : chosen.urls) {
+    redis::Target& target = chosen.targets.emplace_back(redis::parse_target(url.text, origin));
+    Overrides(globals, url, target).apply(several);
+    set_tls(globals, target.server.tls);
+    // One that is asked for or read is the same for all.
+    if (!password.get || password.origin == origin)
+      password = choose_password(globals, environment, std::move(target.server.password), origin);
+    target.server.password = password.get;
+    if (!password.origin.empty()) chosen.password_origin = password.origin;
+  }
+  if (several) check_servers(globals, chosen);
+  redis::Target& target = chosen.targets.front();
   for (const char* name : {"sentinel-user", "sentinel-pass-file"}) {
     if (!is_flag(globals.option(name)) || target.topology == Topology::sentinel) continue;
     throw usage_error(fmt::format("--{} needs sentinels to log in to", name),
@@ -254,10 +294,18 @@ Chosen choose_target(const Globals& globals, const Environment& environment) {
 
 }  // namespace
 
+std::string server_name(const redis::Target& target) {
+  redis::Server server = target.server;
+  server.user.clear();
+  server.tls.enabled = false;
+  return redis::describe(server);
+}
+
 Config make_config(const Globals& globals, const Environment& environment) {
   Config config;
   Chosen chosen = choose_target(globals, environment);
-  config.target = chosen.target;
+  config.target = chosen.targets.front();
+  config.targets = chosen.targets;
   config.connect_timeout = globals.connect_timeout;
   config.command_timeout = globals.command_timeout;
   check_namespace(globals);

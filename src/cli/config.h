@@ -23,7 +23,8 @@ struct Setting {
 /// Everything the global options say, resolved from the command line, the environment, the profile
 /// and the files.
 struct Config {
-  redis::Target target;
+  redis::Target target;                ///< the server; of several the first
+  std::vector<redis::Target> targets;  ///< all: several are independent, and keep locks together
   Duration connect_timeout = std::chrono::seconds(5);
   Duration command_timeout = std::chrono::seconds(5);
   std::string key_namespace = "dcoord";
@@ -35,6 +36,9 @@ struct Config {
   bool format_given = false;  ///< -o or --json was given (some verbs have a default of their own)
   std::function<std::vector<Setting>()> settings;  ///< where everything above came from
 };
+
+/// A server as all clients of a quorum have to call it: without user and TLS.
+std::string server_name(const redis::Target& target);
 
 /// Puts the resolved global options together. Throws Error for what does not fit together; warns of
 /// what is unsafe. Globals and environment must outlive the configuration.

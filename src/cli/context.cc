@@ -42,12 +42,25 @@ output::Printer& Context::printer() {
 }
 
 redis::ScriptRunner& Context::scripts() {
-  if (!scripts_) {
+  if (config_.targets.size() > 1) {
+    throw usage_error(
+        "several servers keep locks and elections alone: what else there is has its data in one "
+        "place, and would be torn apart when one of them is away",
+        "give one URL; for locks, put the servers into a profile of the configuration file");
+  }
+  return *runners().front();
+}
+
+std::vector<redis::ScriptRunner*> Context::runners() {
+  if (runners_.empty()) {
     redis::SessionOptions options = session_options();
     options.refuse_eviction = storage_.refuse_eviction;
-    scripts_ = traced(loop_, redis::make_runner(loop_, config_.target, options));
+    for (auto& runner : make_runners(loop_, config_, options))
+      runners_.push_back(traced(loop_, std::move(runner)));
   }
-  return *scripts_;
+  std::vector<redis::ScriptRunner*> all;
+  for (const auto& runner : runners_) all.push_back(runner.get());
+  return all;
 }
 
 std::unique_ptr<redis::ScriptRunner> Context::traced(Loop& loop,
@@ -68,6 +81,18 @@ redis::SessionOptions Context::session_options() const {
 
 std::unique_ptr<redis::ScriptRunner> Context::new_scripts() {
   return redis::make_runner(loop_, config_.target, session_options());
+}
+
+std::vector<std::unique_ptr<redis::ScriptRunner>> Context::new_runners() {
+  return make_runners(loop_, config_, session_options());
+}
+
+std::vector<std::unique_ptr<redis::ScriptRunner>> make_runners(Loop& loop, const Config& config,
+                                                               redis::SessionOptions options) {
+  std::vector<std::unique_ptr<redis::ScriptRunner>> runners;
+  for (const redis::Target& target : config.targets)
+    runners.push_back(redis::make_runner(loop, target, options));
+  return runners;
 }
 
 redis::Patience Context::patience(std::optional<Duration> limit) {

@@ -38,9 +38,11 @@ class Context {
   void prepare_to_hold(Duration attempt);
   /// Prints results on stdout in the chosen format.
   output::Printer& printer();
-  /// The servers, connected to when first used. Reads passwords: see hold::Supervisor for what must
-  /// come before.
+  /// The server, connected to when first used. Reads passwords: see hold::Supervisor for what must
+  /// come before. Throws Error (64) when there are several: only locks can be kept by a majority.
   redis::ScriptRunner& scripts();
+  /// All of them, for what a majority can keep; usually there is one.
+  std::vector<redis::ScriptRunner*> runners();
   /// What the servers have to offer before scripts() runs anything there; see
   /// redis::SessionOptions. To be called before its first use.
   struct Storage {
@@ -57,8 +59,10 @@ class Context {
   /// A runner that does so, of a loop of its own; as it is when nothing is to be told.
   std::unique_ptr<redis::ScriptRunner> traced(Loop& loop,
                                               std::unique_ptr<redis::ScriptRunner> runner);
-  /// A second, independent connection to the same servers, for waiting on a mailbox while holding.
+  /// A second, independent connection to the same server.
   std::unique_ptr<redis::ScriptRunner> new_scripts();
+  /// Further, independent connections to the same servers, for waiting on a mailbox while holding.
+  std::vector<std::unique_ptr<redis::ScriptRunner>> new_runners();
   /// For a one-shot: give up connecting after --connect-timeout, and altogether after `limit` (or
   /// --command-timeout when none is given).
   redis::Patience patience(std::optional<Duration> limit = std::nullopt);
@@ -72,8 +76,12 @@ class Context {
   Loop loop_{clock_};
   Storage storage_;
   std::unique_ptr<output::Printer> printer_;
-  std::unique_ptr<redis::ScriptRunner> scripts_;
+  std::vector<std::unique_ptr<redis::ScriptRunner>> runners_;
   std::shared_ptr<TraceSink> trace_sink_;
 };
+
+/// Runners for all servers of the configuration, on another loop than the context's.
+std::vector<std::unique_ptr<redis::ScriptRunner>> make_runners(Loop& loop, const Config& config,
+                                                               redis::SessionOptions options);
 
 }  // namespace dcoord::cli

@@ -5,11 +5,11 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/token.h"
 #include "cli/context.h"
 #include "cli/elect_verbs.h"
 #include "cli/force.h"
 #include "cli/nouns.h"
+#include "cli/quorum_options.h"
 #include "primitives/lock.h"
 
 namespace dcoord::cli {
@@ -30,8 +30,8 @@ Verb show_verb() {
   verb.run = [name](Context& context) {
     check_name(*name, "election name");
     const Keys keys(context.config().key_namespace);
-    Lock election(context.loop(), context.scripts(), keys, *name, LockKind::elect);
-    const output::Election shown{context.loop().run(election.show(1000, context.patience()))};
+    const auto election = open_lock(context, keys, *name, LockKind::elect);
+    const output::Election shown{context.loop().run(election->show(1000, context.patience()))};
     context.printer().print(shown);
     const bool led = shown.leader() != nullptr && shown.view.state == LockView::State::held;
     return to_int(led ? ExitCode::ok : ExitCode::no);
@@ -50,47 +50,69 @@ const LockParty* find_candidate(const LockView& view, const std::string& id) {
 
 struct ResignOptions {
   std::string name, to, holder, request_id;
-  bool at_once = false;
+  bool anyway = false, at_once = false;
 };
+
+/// What was told to the leader.
+void print_resign(Context& context, const LockView& view, const ResignOptions& o,
+                  Millis lease_left) {
+  const std::string& leader = view.holders[0].who.label;
+  const bool alone = view.waiting == 0;
+  log::note(0, fmt::format("told {} to step down; {} when its command has stopped, in {} at the "
+                           "latest",
+                           leader, alone ? "it leads again" : "the next one leads",
+                           format_age(lease_left)));
+  if (context.config().format != Config::Format::json) return;
+  output::Record record;
+  record.add("name", o.name)
+      .add("leader", leader)
+      .add("term", view.term)
+      .add("waiting", view.waiting)
+      .add("lease_ms", static_cast<long long>(lease_left.count()));
+  context.printer().print(record);
+}
 
 int resign(Context& context, const ResignOptions& o) {
   check_name(o.name, "election name");
   const Keys keys(context.config().key_namespace);
-  Lock election(context.loop(), context.scripts(), keys, o.name, LockKind::elect);
+  const auto election = open_lock(context, keys, o.name, LockKind::elect);
   if (o.at_once) {
     if (!o.to.empty()) throw usage_error("--break and --to contradict each other");
-    return take_away(context, election, fmt::format("election '{}'", o.name),
+    return take_away(context, *election, fmt::format("election '{}'", o.name),
                      "dcoord elect show " + output::shell_quote(o.name), o.holder, true);
   }
   if (!o.holder.empty()) throw usage_error("--holder goes with --break");
-  const output::Election shown{context.loop().run(election.show(1000, context.patience()))};
+  const output::Election shown{context.loop().run(election->show(1000, context.patience()))};
   const LockView& view = shown.view;
   if (view.state != LockView::State::held || shown.leader() == nullptr) {
     throw Error(ExitCode::no, "no_leader", fmt::format("nobody leads election '{}'", o.name));
+  }
+  if (view.waiting == 0 && o.to.empty() && !o.anyway) {
+    throw Error(ExitCode::no, "no_candidate",
+                fmt::format("nobody stands by in election '{}': {} would only lead again", o.name,
+                            view.holders[0].who.label),
+                "nothing was changed; --anyway has its command stopped and run again");
   }
   std::string successor;
   if (!o.to.empty()) {
     const LockParty* const candidate = find_candidate(view, o.to);
     if (candidate != nullptr) successor = candidate->token;
   }
-  Lock::Revoked result{Lock::Revoked::What::no_successor};
+  LockService::Revoked result{LockService::Revoked::What::no_successor};
   if (o.to.empty() || !successor.empty()) {
-    const Holder by = this_process(random_token(), "elect resign", "");
-    result = context.loop().run(
-        election.revoke(view.holders[0].token, successor, context.patience(), by));
+    result =
+        context.loop().run(election->revoke(view.holders[0].token, successor, context.patience()));
   }
-  if (result.what == Lock::Revoked::What::no_successor) {
+  if (result.what == LockService::Revoked::What::no_successor) {
     throw Error(ExitCode::no, "no_candidate",
                 fmt::format("no candidate '{}' stands by in election '{}'", o.to, o.name),
                 fmt::format("`dcoord elect show {}` lists them; nothing was changed", o.name));
   }
-  if (result.what == Lock::Revoked::What::gone) {
+  if (result.what == LockService::Revoked::What::gone) {
     throw Error(ExitCode::no, "no_leader",
                 fmt::format("the leader of election '{}' has just gone", o.name));
   }
-  log::note(0, fmt::format("told {} to step down; the next one leads when its command has stopped, "
-                           "in {} at the latest",
-                           view.holders[0].who.label, format_age(result.lease_left)));
+  print_resign(context, view, o, result.lease_left);
   return to_int(ExitCode::ok);
 }
 
@@ -99,13 +121,17 @@ Verb resign_verb() {
   Verb verb;
   verb.name = "resign";
   verb.summary = "make the leader step down: its command is stopped, then the next one leads";
-  verb.usage = "NAME [--to CANDIDATE | --break --holder ID]";
+  verb.usage = "NAME [--to CANDIDATE | --anyway | --break --holder ID]";
   verb.examples = {"dcoord elect resign scheduler", "dcoord elect resign scheduler --to web3:4711"};
   verb.declare = [o](OptionSet& set) {
     set.positional("NAME", "election", o->name, "name of the election");
     auto& to = set.text("--to", "CANDIDATE", o->to, "the candidate that shall lead next");
     to.kind = "candidate";
     to.from_environment = false;
+    set.flag("--anyway", o->anyway,
+             "also when nobody stands by: the command is stopped, and the same candidate leads "
+             "again")
+        .from_environment = false;
     set.flag("--break", o->at_once,
              "at once: the next one leads while the leader's command may still run")
         .from_environment = false;

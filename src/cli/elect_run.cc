@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,13 +8,14 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/race.h"
-#include "cli/command_options.h"
 #include "cli/context.h"
+#include "cli/elect_options.h"
+#include "cli/elect_term.h"
 #include "cli/elect_verbs.h"
 #include "cli/held.h"
 #include "cli/held_lease.h"
 #include "cli/notifier.h"
-#include "cli/storage_options.h"
+#include "cli/quorum_options.h"
 #include "cli/take.h"
 #include "cli/within.h"
 #include "primitives/lock.h"
@@ -25,37 +25,6 @@ namespace {
 
 using namespace primitives;
 using namespace std::chrono_literals;
-
-struct ElectOptions {
-  std::string name;
-  LeaseOptions lease;
-  CommandOptions command;
-  StorageOptions storage;
-  std::string candidate;
-  std::string proposal;
-  std::string restart = "never";
-  std::string on_acquired;
-  Duration min_tenure{};
-  std::optional<Duration> wait;
-  bool once = false;
-
-  void declare(OptionSet& set);
-  void check() const;
-};
-
-/// The pauses between runs of a command that ends while it leads.
-class RestartPause {
- public:
-  /// After a run of that length.
-  Duration next(Duration ran) {
-    if (ran >= kLongRun) pause_ = kFirst;
-    return std::exchange(pause_, std::min(pause_ * 2, kLongest));
-  }
-
- private:
-  static constexpr Duration kFirst = 1s, kLongest = 30s, kLongRun = 60s;
-  Duration pause_ = kFirst;
-};
 
 class ElectRun {
  public:
@@ -68,7 +37,7 @@ class ElectRun {
         supervisor_(supervisor),
         notifier_(notifier),
         keys_(context.config().key_namespace),
-        election_(context.loop(), context.scripts(), keys_, options.name, LockKind::elect) {}
+        election_(open_lock(context, keys_, options.name, LockKind::elect, options.quorum)) {}
 
   Task<Finish> run() {
     for (bool again = false;; again = true) {
@@ -92,7 +61,7 @@ class ElectRun {
 
  private:
   Loop& loop() { return context_.loop(); }
-  std::string what() const { return fmt::format("election '{}'", election_.name()); }
+  std::string what() const { return fmt::format("election '{}'", election_->name()); }
 
   /// One campaign and what follows; nothing: leadership was lost, and it is to campaign again.
   Task<std::optional<Finish>> campaign_and_lead(bool again) {
@@ -138,7 +107,7 @@ class ElectRun {
       joined(fmt::format("standby in {}, place {} of {}, leader {}", what(), place.place + 1,
                          place.in_line, leader.empty() ? "unknown" : leader));
     };
-    return take(context_, election_, std::move(request), std::move(waiting));
+    return take(context_, *election_, std::move(request), std::move(waiting));
   }
 
   void joined(const std::string& status) {
@@ -151,6 +120,12 @@ class ElectRun {
   }
 
   Error not_elected(const LockAnswer& answer) const {
+    if (const auto* refused = std::get_if<LockRefused>(&answer);
+        refused != nullptr &&
+        (refused->why == LockRefused::Why::servers || refused->why == LockRefused::Why::limit)) {
+      o_.command.tell_status("error", to_int(ExitCode::config));
+      return kept_otherwise(what(), *refused);
+    }
     std::string leader = "somebody else";
     if (const auto* waiting = std::get_if<LockWaiting>(&answer)) leader = waiting->holder.label;
     if (const auto* held = std::get_if<LockHeld>(&answer)) leader = held->holder.label;
@@ -161,16 +136,17 @@ class ElectRun {
 
   Task<std::optional<Finish>> lead(std::string token, LockGranted granted) {
     log::note(1, fmt::format("leading {}, term {}, fence {}", what(), granted.term, granted.fence));
-    HeldLease lease(context_, supervisor_, lease_of(token, granted));
+    HeldLease lease(context_, supervisor_, lease_of(*election_, token, times_, granted));
     leading_ = &lease;
     led_ = true;
     joined(fmt::format("leading {}, term {}", what(), granted.term));
-    const Environment env = environment(token, granted);
+    const ElectTerm::Environment env = environment(token, granted);
     hold::Outcome outcome;
     std::optional<Error> failure;
     std::optional<int> signal;
     try {
-      Task<std::optional<int>> running = run_commands(lease, env, outcome);
+      ElectTerm commands(context_, o_, times_, supervisor_, what());
+      Task<std::optional<int>> running = commands.run(lease, env, outcome);
       signal = co_await running;
     } catch (const Error& error) {  // the system refused: nothing was started
       failure.emplace(error);
@@ -210,87 +186,8 @@ class ElectRun {
     co_return o_.command.finish(context_, outcome, lease.loss(), what());
   }
 
-  using Environment = std::vector<std::pair<std::string, std::string>>;
-
-  /// The commands of one term, one after the other as --restart says; a signal if one came while
-  /// none ran.
-  Task<std::optional<int>> run_commands(HeldLease& lease, const Environment& env,
-                                        hold::Outcome& outcome) {
-    if (!o_.on_acquired.empty()) {
-      Task<void> hook = on_acquired(lease, env);
-      co_await hook;
-      if (const int asked = supervisor_.asked_to_end(); asked != 0 && !lease.loss())
-        co_return asked;
-    }
-    RestartPause pause;
-    while (true) {
-      const TimePoint started = loop().now();
-      hold::Command command = o_.command.command(context_);
-      command.env = env;
-      hold::Options options = o_.command.hold_options(times_, o_.lease.kill_after);
-      // What one run left behind would not be watched over during the next.
-      if (o_.restart != "never" && options.tree == hold::Tree::leave)
-        options.tree = hold::Tree::kill;
-      Task<hold::Outcome> running = lease.run(std::move(command), options);
-      outcome = co_await running;
-      if (!restarts(outcome)) co_return std::nullopt;
-      const Duration length = pause.next(loop().now() - started);
-      log::warning(fmt::format("the command ended ({}) while leading {}; running it again in {}",
-                               describe(outcome.status), what(), format_age(length)));
-      Task<bool> losing = lease.lost_before(add(loop().now(), length));
-      Task<int> interrupted = supervisor_.interrupted();
-      Task<std::variant<bool, int>> both = race(loop(), std::move(losing), std::move(interrupted));
-      const std::variant<bool, int> next = co_await both;
-      if (const int* signal = std::get_if<int>(&next)) co_return *signal;
-      if (std::get<bool>(next)) {
-        outcome = lease.lost_outcome();
-        co_return std::nullopt;
-      }
-    }
-  }
-
-  bool restarts(const hold::Outcome& outcome) const {
-    if (outcome.ending != hold::Ending::by_itself || supervisor_.asked_to_end() != 0) return false;
-    if ((outcome.status & 0x7f) == SIGHUP) return false;  // the terminal it ran in is gone
-    return o_.restart == "always" || (o_.restart == "on-failure" && outcome.status != 0);
-  }
-
-  static std::string describe(int status) {
-    if (const int signal = status & 0x7f; signal != 0) return fmt::format("signal {}", signal);
-    return fmt::format("exit {}", (status >> 8) & 0xff);
-  }
-
-  /// Under the lease, like the command itself: when that is lost it is stopped.
-  Task<void> on_acquired(HeldLease& lease, const Environment& env) {
-    hold::Command hook;
-    hook.argv = {"/bin/sh", "-c", o_.on_acquired};
-    hook.env = env;
-    hold::Options options = o_.command.hold_options(times_, o_.lease.kill_after);
-    options.max_time = 10s;
-    options.tree = hold::Tree::kill;
-    Task<hold::Outcome> running = lease.run(std::move(hook), options);
-    const hold::Outcome outcome = co_await running;
-    const bool ended = outcome.ending == hold::Ending::by_itself;
-    if (ended && outcome.status == 0) co_return;
-    const bool told = outcome.ending == hold::Ending::lost || supervisor_.asked_to_end() != 0;
-    if (told) co_return;  // there will be no command, or an end that says why
-    log::warning(ended ? "the --on-acquired command failed"
-                       : "the --on-acquired command took over 10s");
-  }
-
-  HeldLease::Lease lease_of(const std::string& token, const LockGranted& granted) {
-    HeldLease::Lease lease;
-    lease.renew = [this, token](TimePoint until) {
-      return election_.renew(token, times_.ttl, redis::Patience{until, kNever});
-    };
-    lease.mailbox = election_.mailbox(token);
-    lease.times = times_;
-    lease.valid_end = granted.valid_end;
-    return lease;
-  }
-
-  Environment environment(const std::string& token, const LockGranted& granted) const {
-    return {{"DCOORD_ELECTION", election_.name()},
+  ElectTerm::Environment environment(const std::string& token, const LockGranted& granted) const {
+    return {{"DCOORD_ELECTION", election_->name()},
             {"DCOORD_CANDIDATE", who_.label},
             {"DCOORD_TERM", std::to_string(granted.term)},
             {"DCOORD_FENCE", std::to_string(granted.fence)},
@@ -301,7 +198,7 @@ class ElectRun {
 
   Task<void> leave_line(std::string token) {
     notifier_.tell("STATUS=leaving " + what());
-    Task<std::string> leaving = leave(context_, election_, std::move(token), false,
+    Task<std::string> leaving = leave(context_, *election_, std::move(token), false,
                                       std::min<Duration>(2s, context_.config().command_timeout));
     const std::string failure = co_await leaving;
     if (!failure.empty()) {
@@ -316,7 +213,7 @@ class ElectRun {
     std::string failure;
     try {
       const LockReleased released =
-          co_await election_.release(std::move(token), least, false, patience);
+          co_await election_->release(std::move(token), least, false, patience);
       if (released.what == LockReleased::What::gone && !lost) {
         log::warning(fmt::format(
             "did not lead {} any more when the command ended: the server lost it", what()));
@@ -339,52 +236,23 @@ class ElectRun {
   hold::Supervisor& supervisor_;
   Notifier& notifier_;
   Keys keys_;
-  Lock election_;
+  std::unique_ptr<LockService> election_;
   const HeldLease* leading_ = nullptr;
   TimePoint heard_at_{};
   bool led_ = false;  // in the campaign under way
 };
 
-void ElectOptions::declare(OptionSet& set) {
-  set.positional("NAME", "election", name, "name of the election");
-  set.flag("--once", once, "leave with 79 when leadership is lost, instead of campaigning again");
-  set.text("--candidate", "ID", candidate, "name of this candidate; HOST:PID");
-  set.text("--proposal", "TEXT", proposal, "shown to those that observe the election, 200 bytes");
-  set.choice("--restart", "WHEN", restart, {"never", "on-failure", "always"},
-             "run a command that ends while it leads again, after a pause that grows, what it left "
-             "in the background killed; never: resign and leave with its code");
-  set.text("--on-acquired", "CMD", on_acquired,
-           "shell command to run, for at most 10s, before the command of each term");
-  set.duration("--min-tenure", min_tenure,
-               "nobody else leads sooner after the election, also when the command ends by itself");
-  set.duration("-w,--wait", wait, "campaign at most so long, then exit 75; without it, for ever");
-  lease.declare(set);
-  storage.declare(set);
-  command.declare(set);
-}
-
-void ElectOptions::check() const {
-  check_name(name, "election name");
-  if (!candidate.empty()) check_name(candidate, "--candidate");
-  // What is shown of a holder is cut there.
-  const auto check_length = [](const char* flag, const std::string& text) {
-    if (text.size() <= 200) return;
-    throw usage_error(fmt::format("{} has {} bytes, 200 at most are allowed", flag, text.size()));
-  };
-  check_length("--candidate", candidate);
-  check_length("--proposal", proposal);
-  if (min_tenure == kForever) throw usage_error("--min-tenure must end some time");
-  command.check();
-}
-
 int run(Context& context, const ElectOptions& o) {
   o.check();
-  const LeaseTimes times = lease_times(o.lease);
+  LeaseOptions lease = o.lease;
+  if (o.heartbeat) lease.renew_every = o.heartbeat;
+  const LeaseTimes times = lease_times(lease);
   Holder who = this_process(owner_id(), shown_command(context.command()), "");
   who.label = o.candidate.empty() ? fmt::format("{}:{}", who.host, who.pid) : o.candidate;
   who.proposal = o.proposal;
   who.within = within();
   context.prepare_to_hold(times.attempt);
+  o.quorum.check(context.config());
   o.storage.apply(context, times.ttl);
   Notifier notifier(context.loop());
   Finish finish;

@@ -37,12 +37,17 @@ const LockParty& find_hold(const LockView& view, const std::string& what, const 
 
 }  // namespace
 
-int take_away(Context& context, Lock& lock, const std::string& what, const std::string& show,
+int take_away(Context& context, LockService& lock, const std::string& what, const std::string& show,
               const std::string& holder, bool at_once) {
   if (holder.size() < 8) {
     throw usage_error(fmt::format("{} needs --holder ID, of 8 characters at least",
                                   at_once ? "--break" : "--force"),
                       fmt::format("`{}` lists who holds it and their ids", show));
+  }
+  Lock* const on_one = dynamic_cast<Lock*>(&lock);
+  if (at_once && on_one == nullptr) {
+    throw usage_error(fmt::format("--break: {} is kept by several servers together", what),
+                      "--force asks its holder to stop; at the latest its lease ends");
   }
   const LockView view = context.loop().run(lock.show(0, context.patience()));
   const LockParty& hold = find_hold(view, what, show, holder);
@@ -51,8 +56,10 @@ int take_away(Context& context, Lock& lock, const std::string& what, const std::
                    "nothing was changed");
   Holder by = this_process(random_token(), at_once ? "--break" : "--force", "");
   if (!at_once) {
-    const auto revoked = context.loop().run(lock.revoke(hold.token, "", context.patience(), by));
-    if (revoked.what != Lock::Revoked::What::revoked) throw gone;
+    const auto revoked = context.loop().run(
+        on_one != nullptr ? on_one->revoke_by(hold.token, "", by, context.patience())
+                          : lock.revoke(hold.token, "", context.patience()));
+    if (revoked.what != LockService::Revoked::What::revoked) throw gone;
     log::note(0, fmt::format("told {} to stop; {} is free when it has, in {} at the latest", who,
                              what, format_age(revoked.lease_left)));
     return to_int(ExitCode::ok);
@@ -61,7 +68,7 @@ int take_away(Context& context, Lock& lock, const std::string& what, const std::
   leftover.proof = Lock::Leftover::Proof::broken;
   leftover.token = hold.token;
   leftover.by = std::move(by);
-  const auto result = context.loop().run(lock.reclaim(std::move(leftover), context.patience()));
+  const auto result = context.loop().run(on_one->reclaim(std::move(leftover), context.patience()));
   if (result.what != Lock::Reclaimed::What::reclaimed) throw gone;
   log::warning(
       fmt::format("took {} from {} at once{}: what it runs may go on for up to {}, beside the next "

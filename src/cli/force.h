@@ -11,8 +11,9 @@ class Context;
 /// Takes the hold with that id (the start of its token, or its owner) from its holder: by asking
 /// it to stop, so that the next one gets in when it has, or `at_once`, whatever it still does.
 /// `what` is "lock 'deploy'", `show` the command that lists ids. Throws Error: 64 for an id that is
-/// too short or means several, 1 when nobody has it.
-int take_away(Context& context, primitives::Lock& lock, const std::string& what,
+/// too short or means several and for `at_once` where several servers keep it, 1 when nobody has
+/// it.
+int take_away(Context& context, primitives::LockService& lock, const std::string& what,
               const std::string& show, const std::string& holder, bool at_once);
 
 }  // namespace dcoord::cli

@@ -13,7 +13,8 @@ void declare_connection(Globals& g) {
   auto& o = g.options;
   auto& url = o.texts("-u,--url", "URL", g.urls,
                       "redis://, rediss://, valkey://, valkeys://, unix://, "
-                      "redis+sentinel://HOST,HOST/MASTER, redis-cluster://HOST,HOST or local:");
+                      "redis+sentinel://HOST,HOST/MASTER, redis-cluster://HOST,HOST or local:; "
+                      "several times for independent servers that keep locks together");
   url.default_text = "redis://127.0.0.1:6379/0";
   url.kind = "url";
   o.text("--host", "HOST", g.host, "server's name or address, instead of the URL's");

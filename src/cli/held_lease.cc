@@ -4,9 +4,10 @@
 
 namespace dcoord::cli {
 
-HeldLease::HeldLease(Context& context, hold::Supervisor& supervisor, Lease lease)
+HeldLease::HeldLease(Context& context, hold::Supervisor& supervisor, Lease lease, int place)
     : context_(context),
       supervisor_(supervisor),
+      place_(place),
       lease_(std::move(lease)),
       lost_(context.loop()),
       keeper_(context.loop(), lease_.times, lease_.valid_end, hooks()) {
@@ -17,7 +18,7 @@ Task<hold::Outcome> HeldLease::run(hold::Command command, hold::Options options)
   hold::Outcome outcome;
   if (loss_) co_return lost_outcome();
   Task<hold::Outcome> running =
-      supervisor_.run(std::move(command), std::move(options), lease_.valid_end);
+      supervisor_.run(std::move(command), std::move(options), lease_.valid_end, place_);
   outcome = co_await running;
   if (!outcome.tree_ended) survivors_ = outcome.survivors;
   // The guard may have ended it before a renewal had failed for good.
@@ -58,28 +59,37 @@ LeaseKeeper::Hooks HeldLease::hooks() {
   LeaseKeeper::Hooks hooks;
   hooks.renew = lease_.renew;
   if (!lease_.mailbox.empty())
-    hooks.revoked = [this](TimePoint until) { return heard_revoked(until); };
+    hooks.revoked = [this](TimePoint until) {
+      if (!listener_)
+        listener_ = std::make_unique<Listener>(context_.loop(), context_.new_runners());
+      return listener_->heard_revoked(lease_.mailbox, until);
+    };
   hooks.extended = [this](TimePoint valid_end) {
     if (loss_) return false;
     lease_.valid_end = valid_end;
     if (lease_.renewed) lease_.renewed(valid_end);
     // What ends a command for another reason, its time being up, ends not the lease.
-    if (supervisor_.running()) supervisor_.extend(valid_end);
+    if (supervisor_.running(place_)) supervisor_.extend(valid_end, place_);
     return true;
   };
   hooks.lost = [this](const LossReason& reason) {
     if (!loss_) loss_ = reason;
-    supervisor_.lose();
+    supervisor_.lose(place_);
     lost_.set();
   };
   return hooks;
 }
 
-Task<bool> HeldLease::heard_revoked(TimePoint until) {
-  if (!listener_) listener_ = context_.new_scripts();
-  Task<std::optional<std::string>> waiting = listener_->wait_message(lease_.mailbox, until);
-  const auto message = co_await waiting;
-  co_return message == "revoked";
+HeldLease::Lease lease_of(primitives::LockService& lock, std::string token, const LeaseTimes& times,
+                          const primitives::LockGranted& granted) {
+  HeldLease::Lease lease;
+  lease.mailbox = lock.mailbox(token);
+  lease.renew = [&lock, token = std::move(token), ttl = times.ttl](TimePoint until) {
+    return lock.renew(token, ttl, redis::Patience{until, kNever});
+  };
+  lease.times = times;
+  lease.valid_end = granted.valid_end;
+  return lease;
 }
 
 }  // namespace dcoord::cli

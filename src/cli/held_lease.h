@@ -6,8 +6,9 @@
 #include <string>
 
 #include "cli/hold.h"
+#include "cli/listener.h"
 #include "hold/supervisor.h"
-#include "redis/script_runner.h"
+#include "primitives/lock.h"
 
 namespace dcoord::cli {
 
@@ -28,7 +29,8 @@ class HeldLease {
     std::function<void(TimePoint valid_end)> renewed;
   };
 
-  HeldLease(Context& context, hold::Supervisor& supervisor, Lease lease);
+  /// Of a supervisor with a crew, `place` is where the commands run.
+  HeldLease(Context& context, hold::Supervisor& supervisor, Lease lease, int place = 0);
 
   /// Runs a command. When the lease is lost already it is not started: the outcome is `lost`, with
   /// loss() set. Throws Error when the system refuses.
@@ -51,17 +53,21 @@ class HeldLease {
 
  private:
   LeaseKeeper::Hooks hooks();
-  Task<bool> heard_revoked(TimePoint until);
   LossReason loss_of_time() const;
 
   Context& context_;
   hold::Supervisor& supervisor_;
+  const int place_;
   Lease lease_;
   std::optional<LossReason> loss_;
   std::optional<std::string> survivors_;
   Event lost_;
-  std::unique_ptr<redis::ScriptRunner> listener_;
+  std::unique_ptr<Listener> listener_;
   LeaseKeeper keeper_;  // last: its tasks use all of the above
 };
+
+/// The lease of a lock that was granted under `token`.
+HeldLease::Lease lease_of(primitives::LockService& lock, std::string token, const LeaseTimes& times,
+                          const primitives::LockGranted& granted);
 
 }  // namespace dcoord::cli

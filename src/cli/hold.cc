@@ -54,7 +54,7 @@ Task<void> LeaseKeeper::renew_on() {
       const auto& renewed = std::get<primitives::LockRenewed>(*result);
       valid_end_ = std::max(valid_end_, renewed.valid_end);
       if (!hooks_.extended(valid_end_)) co_return;
-      compare_clocks(renewed.server_time, now);
+      if (renewed.server_time) compare_clocks(*renewed.server_time, now);
       next = add(now, times_.renew_every);
       continue;
     }

@@ -7,13 +7,12 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/race.h"
-#include "cli/command_options.h"
 #include "cli/context.h"
 #include "cli/held.h"
 #include "cli/held_lease.h"
+#include "cli/job_options.h"
 #include "cli/job_verbs.h"
 #include "cli/lock_options.h"
-#include "cli/storage_options.h"
 #include "cli/waiting.h"
 
 namespace dcoord::cli {
@@ -21,26 +20,6 @@ namespace {
 
 using namespace primitives;
 using namespace std::chrono_literals;
-
-struct JobOptions {
-  std::string name;
-  RunOption run;
-  std::string after, after_any, after_failure;
-  std::string on_dependency_failure = "fail";
-  std::optional<Duration> once_per, wait;
-  Duration lost_after{}, keep = 24h * 7, retry_delay = 1s;
-  long long retry = 0;
-  bool join = false, again = false;
-  long long conflict_code = to_int(ExitCode::refused);
-  std::string label, request_id;
-  LeaseOptions lease;
-  CommandOptions command;
-  StorageOptions storage;
-
-  void declare(OptionSet& set);
-  JobRequest request(const LeaseTimes& times, const std::string& shown) const;
-  std::string run_name() const;
-};
 
 class JobRunner {
  public:
@@ -64,26 +43,14 @@ class JobRunner {
     std::function<void(const JobWaiting&)> on_wait = [&latest](const JobWaiting& waiting) {
       latest = waiting;
     };
-    Task<JobAnswer> starting = jobs_.start(request_, until, first(), on_wait);
-    Task<int> interrupted = supervisor_.interrupted();
-    Task<std::variant<JobAnswer, int>> both =
-        race(loop(), std::move(starting), std::move(interrupted));
-    const std::variant<JobAnswer, int> outcome = co_await both;
-    if (const int* signal = std::get_if<int>(&outcome)) {
-      Task<void> leaving = leave();
-      co_await leaving;
-      o_.command.tell_status("interrupted", 128 + *signal);
-      co_return Finish{0, *signal};
-    }
-    const JobAnswer& answer = std::get<JobAnswer>(outcome);
-    if (!std::holds_alternative<JobRunning>(answer)) line.reset();  // else it may wait for that one
+    Task<std::variant<JobAnswer, Finish>> deciding = decide(until, std::move(on_wait));
+    const std::variant<JobAnswer, Finish> decided = co_await deciding;
+    line.reset();
+    if (const auto* finish = std::get_if<Finish>(&decided)) co_return *finish;
+    const JobAnswer& answer = std::get<JobAnswer>(decided);
     if (const auto* granted = std::get_if<JobGranted>(&answer)) {
       Task<Finish> holding = hold(*granted);
       co_return co_await holding;
-    }
-    if (std::holds_alternative<JobRunning>(answer) && o_.join) {
-      Task<Finish> joining = join(until, on_wait);
-      co_return co_await joining;
     }
     if (std::holds_alternative<JobWaiting>(answer)) {
       Task<void> leaving = leave();
@@ -95,6 +62,30 @@ class JobRunner {
  private:
   Loop& loop() { return context_.loop(); }
   std::string what() const { return fmt::format("job '{}' of run '{}'", o_.name, jobs_.run()); }
+
+  /// The answer that decides; or how this ends: interrupted, or as the run that it joined.
+  Task<std::variant<JobAnswer, Finish>> decide(TimePoint until,
+                                               std::function<void(const JobWaiting&)> on_wait) {
+    while (true) {
+      Task<JobAnswer> starting = jobs_.start(request_, until, first(), on_wait);
+      Task<int> interrupted = supervisor_.interrupted();
+      Task<std::variant<JobAnswer, int>> both =
+          race(loop(), std::move(starting), std::move(interrupted));
+      const std::variant<JobAnswer, int> outcome = co_await both;
+      if (const int* signal = std::get_if<int>(&outcome)) {
+        Task<void> leaving = leave();
+        co_await leaving;
+        o_.command.tell_status("interrupted", 128 + *signal);
+        co_return Finish{0, *signal};
+      }
+      const JobAnswer& answer = std::get<JobAnswer>(outcome);
+      if (!o_.join || !std::holds_alternative<JobRunning>(answer)) co_return answer;
+      Task<std::optional<Finish>> joining = join(until, on_wait);
+      const std::optional<Finish> joined = co_await joining;
+      if (joined) co_return *joined;
+      // Nobody runs it any more: perhaps it is this one's turn.
+    }
+  }
 
   /// Whoever does not wait yet is told soon that Redis cannot be had.
   redis::Patience first() {
@@ -108,7 +99,7 @@ class JobRunner {
     const bool skipped = error.code() == ExitCode::ok;
     o_.command.tell_status(skipped ? "skipped" : "refused", to_int(error.code()));
     if (!skipped) throw error;
-    log::note(1, error.what());
+    log::note(0, error.what());
     return {};
   }
 
@@ -140,15 +131,21 @@ class JobRunner {
                    fmt::format("run '{}' has 10,000 jobs already", jobs_.run()),
                    "use another --run");
     }
+    if (std::holds_alternative<JobGone>(answer)) {
+      return Error(ExitCode::timed_out, "gone",
+                   fmt::format("this request for {} has given up before", what()),
+                   "use a new --request-id for a new request");
+    }
     const auto& waiting = std::get<JobWaiting>(answer);
     return Error(ExitCode::timed_out, "timed_out",
                  fmt::format("{} has waited long enough{}", what(), describe_waiting(waiting)));
   }
 
-  Task<Finish> join(TimePoint until, std::function<void(const JobWaiting&)> on_wait) {
-    std::vector<std::string> names{o_.name};
+  /// How it ended; nothing when nobody runs it any more.
+  Task<std::optional<Finish>> join(TimePoint until,
+                                   std::function<void(const JobWaiting&)> on_wait) {
     Task<JobsAnswer> waiting =
-        jobs_.wait(request_.token, names, o_.lost_after, until, first(), std::move(on_wait));
+        jobs_.join(request_.token, o_.name, until, first(), std::move(on_wait));
     Task<int> interrupted = supervisor_.interrupted();
     Task<std::variant<JobsAnswer, int>> both =
         race(loop(), std::move(waiting), std::move(interrupted));
@@ -158,7 +155,7 @@ class JobRunner {
     if (std::holds_alternative<JobsDone>(answer)) co_return Finish{};
     if (const auto* ended = std::get_if<JobDependencyEnded>(&answer)) {
       if (ended->state == JobState::failed) co_return Finish{std::max(1, ended->code), 0};
-      throw Error(ExitCode::dependency, "lost", fmt::format("{} is lost", what()));
+      co_return std::nullopt;
     }
     throw Error(ExitCode::timed_out, "timed_out", fmt::format("{} still runs", what()));
   }
@@ -206,6 +203,7 @@ class JobRunner {
     for (long long left = o_.retry;; --left) {
       hold::Command command = o_.command.command(context_);
       command.env = env;
+      command.unset.emplace_back("DCOORD_JOB_RUN");  // it would come before DCOORD_RUN
       hold::Options options = o_.command.hold_options(times_, o_.lease.kill_after);
       Task<hold::Outcome> running = lease.run(std::move(command), options);
       outcome = co_await running;
@@ -226,8 +224,7 @@ class JobRunner {
   Task<bool> record(hold::Outcome outcome) {
     const bool ended = outcome.ending == hold::Ending::by_itself;
     const bool succeeded = ended && outcome.status == 0;
-    int code = (outcome.status >> 8) & 0xff;
-    if ((outcome.status & 0x7f) != 0) code = 128 + (outcome.status & 0x7f);
+    int code = wait_code(outcome.status);
     if (outcome.ending == hold::Ending::max_time) code = to_int(ExitCode::timed_out);
     if (outcome.ending == hold::Ending::not_started)
       code = to_int(outcome.exec_errno == ENOENT ? ExitCode::not_found : ExitCode::not_executable);
@@ -274,79 +271,6 @@ class JobRunner {
   Keys keys_;
   JobRun jobs_;
 };
-
-void JobOptions::declare(OptionSet& set) {
-  set.positional("NAME", "job", name, "name of the job");
-  run.declare(set);
-  set.text("--after", "A,B,...", after, "run when these jobs of the run have succeeded").kind =
-      "jobs";
-  set.text("--after-any", "A,B,...", after_any, "run when these have ended, however").kind = "jobs";
-  set.text("--after-failure", "A,B,...", after_failure, "run when these have failed").kind = "jobs";
-  set.choice("--on-dependency-failure", "WHAT", on_dependency_failure, {"fail", "skip", "run"},
-             "when one comes to another end than wanted: fail (76), skip (0), or run all the same");
-  set.duration("-w,--wait", wait, "wait at most so long, then exit 124; without it, for ever");
-  set.duration("--lost-after", lost_after,
-               "how long after the end of its lease a running job that this one depends on counts "
-               "as lost; until then another host may run it again");
-  set.duration("--once-per", once_per,
-               "succeed once in each such window of the server's clock (UTC), instead of in a run");
-  set.flag("--join", join, "if it runs already: wait for it and return its exit code");
-  set.integer("-E,--conflict-exit-code", "N", conflict_code, 0, 255,
-              "exit code when it runs already");
-  set.flag("--again", again, "run it though it has succeeded before");
-  set.integer("--retry", "N", retry, 0, 1000000, "run a command that failed up to N times more");
-  set.duration("--retry-delay", retry_delay, "pause before that");
-  set.duration("--keep", keep, "how long the run is remembered after its latest change");
-  set.text("--label", "TEXT", label, "shown to others instead of the command");
-  set.text("--request-id", "ID", request_id,
-           "identity of this request: run again with the same one, an unknown outcome is resolved")
-      .from_environment = false;
-  lease.declare(set);
-  storage.declare(set);
-  command.declare(set);
-}
-
-std::string JobOptions::run_name() const {
-  if (!once_per) return run.name();
-  if (run.run) throw usage_error("--run and --once-per contradict each other");
-  // A window is no run: what succeeded in the last one is known for as long as it is kept.
-  return "once:" + name;
-}
-
-JobRequest JobOptions::request(const LeaseTimes& times, const std::string& shown) const {
-  check_name(name, "job name");
-  check_name(run_name(), "run");
-  command.check();
-  if (once_per && (*once_per < 1s || *once_per == kForever))
-    throw usage_error("--once-per must be at least 1s and end some time");
-  for (const auto& [flag, value] : {std::pair{"--lost-after", lost_after}, {"--keep", keep}}) {
-    if (value == kForever) throw usage_error(fmt::format("{} must end some time", flag));
-  }
-  JobRequest r;
-  r.token = request_token(request_id);
-  r.name = name;
-  const auto add_edges = [&](const std::string& names, const char* flag, JobWant want) {
-    for (auto& other : split_names(names, flag)) {
-      if (other == name)
-        throw Error(ExitCode::data, "cycle",
-                    fmt::format("{}: '{}' would wait for itself", flag, name));
-      r.after.push_back({want, std::move(other)});
-    }
-  };
-  add_edges(after, "--after", JobWant::success);
-  add_edges(after_any, "--after-any", JobWant::end);
-  add_edges(after_failure, "--after-failure", JobWant::failure);
-  r.on_failure = on_dependency_failure == "run"    ? OnDependencyFailure::run
-                 : on_dependency_failure == "skip" ? OnDependencyFailure::skip
-                                                   : OnDependencyFailure::fail;
-  r.again = again;
-  r.ttl = times.ttl;
-  r.once_per = once_per.value_or(Duration::zero());
-  r.lost_after = lost_after;
-  r.keep = std::max<Duration>(keep, once_per.value_or(Duration::zero()) * 2);
-  r.who = this_process(owner_id(), shown, label);
-  return r;
-}
 
 int run_job(Context& context, const JobOptions& o) {
   const LeaseTimes times = lease_times(o.lease);

@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <algorithm>
 #include <memory>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/race.h"
 #include "cli/context.h"
 #include "cli/held.h"
+#include "cli/job_options.h"
 #include "cli/job_verbs.h"
 #include "cli/waiting.h"
 
@@ -51,6 +53,27 @@ Task<int> wait_for_jobs(Context& context, JobRun& jobs, const WaitOptions& o,
 }
 
 }  // namespace
+
+std::string describe_end(const JobDependencyEnded& ended) {
+  if (ended.state == JobState::running) return "is lost: the lease of its host has ended";
+  if (ended.state == JobState::failed) return fmt::format("failed with {}", ended.code);
+  return job_state_word(ended.state);
+}
+
+std::string describe_waiting(const JobWaiting& waiting) {
+  static constexpr size_t kShown = 5;
+  const auto list = [](const std::vector<std::string>& names) {
+    std::string text;
+    for (size_t i = 0; i < std::min(names.size(), kShown); ++i)
+      text += (i == 0 ? "" : ", ") + log::printable(names[i]);
+    if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
+    return text;
+  };
+  std::string text = ": after " + list(waiting.pending);
+  if (!waiting.unknown.empty())
+    text += fmt::format(" (nobody has announced {})", list(waiting.unknown));
+  return text;
+}
 
 Verb job_wait_verb() {
   auto o = std::make_shared<WaitOptions>();

@@ -50,7 +50,7 @@ void check_ttl(Duration ttl, const char* flag) {
 }
 
 LeaseTimes lease_times(const LeaseOptions& o) {
-  check_ttl(o.ttl, "--ttl");
+  check_ttl(o.ttl, o.flag);
   LeaseTimes t{};
   t.ttl = o.ttl;
   t.margin = margin_of(o.ttl);
@@ -65,9 +65,9 @@ LeaseTimes lease_times(const LeaseOptions& o) {
     if (o.renew_every) throw usage_error("--renew-every and --no-renew contradict each other");
     const auto fits = [&](Duration ttl) { return t.grace + margin_of(ttl) < ttl; };
     if (!fits(o.ttl)) {
-      throw usage_error(fmt::format("--kill-after {} does not fit into --ttl {}",
-                                    format_duration(t.grace), format_duration(o.ttl)),
-                        fmt::format("it needs --ttl {}", ttl_needed(o.ttl, fits)));
+      throw usage_error(fmt::format("--kill-after {} does not fit into {} {}",
+                                    format_duration(t.grace), o.flag, format_duration(o.ttl)),
+                        fmt::format("it needs {} {}", o.flag, ttl_needed(o.ttl, fits)));
     }
     return t;
   }
@@ -85,10 +85,10 @@ LeaseTimes lease_times(const LeaseOptions& o) {
     const Duration longest = std::max(t.grace, own_pace ? t.renew_every : Duration::zero());
     if (longest > kLongestTtl / 4) throw usage_error(fmt::format("{} is too long", what));
     throw usage_error(
-        fmt::format("{} does not fit into --ttl {}", what, format_duration(o.ttl)),
+        fmt::format("{} does not fit into {} {}", what, o.flag, format_duration(o.ttl)),
         fmt::format(
-            "two attempts to renew must fit before the command is stopped; that needs --ttl {}",
-            ttl_needed(std::max(o.ttl, longest), fits)));
+            "two attempts to renew must fit before the command is stopped; that needs {} {}",
+            o.flag, ttl_needed(std::max(o.ttl, longest), fits)));
   }
   return t;
 }

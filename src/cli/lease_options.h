@@ -13,6 +13,7 @@ struct LeaseOptions {
   std::optional<Duration> renew_every;
   bool no_renew = false;
   std::optional<Duration> kill_after;
+  const char* flag = "--ttl";  ///< what messages call it
 
   void declare(OptionSet& options);
 };

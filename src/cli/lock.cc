@@ -11,6 +11,7 @@
 #include "cli/force.h"
 #include "cli/held.h"
 #include "cli/lock_verbs.h"
+#include "cli/quorum_options.h"
 #include "primitives/lock.h"
 
 namespace dcoord::cli {
@@ -57,8 +58,8 @@ Verb renew_verb() {
     check_ttl(o->ttl, "--ttl");
     const std::string token = held_token(o->name, o->token);
     const Keys keys(context.config().key_namespace);
-    Lock lock(context.loop(), context.scripts(), keys, o->name);
-    const auto result = context.loop().run(lock.renew(token, o->ttl, context.patience()));
+    const auto lock = open_lock(context, keys, o->name, LockKind::lock);
+    const auto result = context.loop().run(lock->renew(token, o->ttl, context.patience()));
     if (const auto* renewed = std::get_if<LockRenewed>(&result)) {
       const auto left =
           std::chrono::duration_cast<Millis>(renewed->valid_end - context.loop().now()).count();
@@ -118,14 +119,14 @@ Verb release_verb() {
       throw usage_error("--force and --break take --holder, not --token");
     const Keys keys(context.config().key_namespace);
     if (of_another) {
-      Lock lock(context.loop(), context.scripts(), keys, o->name);
-      return take_away(context, lock, fmt::format("lock '{}'", o->name),
+      const auto lock = open_lock(context, keys, o->name, LockKind::lock);
+      return take_away(context, *lock, fmt::format("lock '{}'", o->name),
                        "dcoord lock show " + output::shell_quote(o->name), o->holder, o->at_once);
     }
     const std::string token = held_token(o->name, o->token);
-    Lock lock(context.loop(), context.scripts(), keys, o->name);
+    const auto lock = open_lock(context, keys, o->name, LockKind::lock);
     const LockReleased released =
-        context.loop().run(lock.release(token, Duration::zero(), false, context.patience()));
+        context.loop().run(lock->release(token, Duration::zero(), false, context.patience()));
     if (released.what == LockReleased::What::gone) {
       throw Error(ExitCode::no, "not_held",
                   fmt::format("this token does not hold lock '{}' (any more)", o->name));
@@ -155,8 +156,8 @@ Verb show_verb() {
   verb.run = [name](Context& context) {
     check_name(*name, "lock name");
     const Keys keys(context.config().key_namespace);
-    Lock lock(context.loop(), context.scripts(), keys, *name);
-    const LockView view = context.loop().run(lock.show(1000, context.patience()));
+    const auto lock = open_lock(context, keys, *name, LockKind::lock);
+    const LockView view = context.loop().run(lock->show(1000, context.patience()));
     context.printer().print(view);
     return to_int(view.state == LockView::State::held ? ExitCode::ok : ExitCode::no);
   };
@@ -183,9 +184,9 @@ Verb forget_verb() {
   verb.run = [o](Context& context) {
     check_name(o->name, "lock name");
     const Keys keys(context.config().key_namespace);
-    Lock lock(context.loop(), context.scripts(), keys, o->name);
-    const Lock::Forgotten result = context.loop().run(lock.forget(context.patience()));
-    using What = Lock::Forgotten::What;
+    const auto lock = open_lock(context, keys, o->name, LockKind::lock);
+    const LockService::Forgotten result = context.loop().run(lock->forget(context.patience()));
+    using What = LockService::Forgotten::What;
     if (result.what == What::held) {
       throw Error(ExitCode::refused, "lock_held",
                   fmt::format("lock '{}' is held by {}", o->name,

@@ -12,14 +12,15 @@
 #include "cli/context.h"
 #include "cli/held.h"
 #include "cli/hold.h"
+#include "cli/listener.h"
 #include "cli/lock_verbs.h"
+#include "cli/quorum_options.h"
 #include "cli/storage_options.h"
 #include "hold/background.h"
 #include "hold/interrupts.h"
 #include "hold/supervisor.h"
 #include "output/printers.h"
 #include "primitives/lock.h"
-#include "redis/runner.h"
 
 namespace dcoord::cli {
 namespace {
@@ -29,6 +30,7 @@ using namespace primitives;
 struct AcquireOptions {
   LockOptions lock;
   StorageOptions storage;
+  QuorumOptions quorum;
   Duration ttl = std::chrono::seconds(30);
   long long conflict_code = to_int(ExitCode::refused);
   std::optional<long long> bind_pid;
@@ -87,18 +89,25 @@ class Binding {
   Task<void> keep_until_ended(LockRequest request, LockGranted granted) {
     redis::SessionOptions session_options = context_.session_options();
     session_options.connect_timeout = session_options.command_timeout = times_.attempt;
-    const auto scripts = context_.traced(
-        loop_, redis::make_runner(loop_, context_.config().target, session_options));
-    const auto listener = redis::make_runner(loop_, context_.config().target, session_options);
-    const Keys keys(context_.config().key_namespace);
-    Lock lock(loop_, *scripts, keys, o_.lock.name);
+    const Config& config = context_.config();
+    auto runners = make_runners(loop_, config, session_options);
+    std::vector<redis::ScriptRunner*> servers;
+    for (auto& runner : runners) {
+      runner = context_.traced(loop_, std::move(runner));
+      servers.push_back(runner.get());
+    }
+    Listener listener(loop_, make_runners(loop_, config, session_options));
+    const Keys keys(config.key_namespace);
+    const auto lock =
+        open_lock(loop_, config, servers, keys, o_.lock.name, LockKind::lock, o_.quorum);
+    lock->adopt(request, granted);
     Event lost(loop_);
     LeaseKeeper::Hooks hooks;
     hooks.renew = [&](TimePoint until) {
-      return lock.renew(request.token, o_.ttl, redis::Patience{until, kNever});
+      return lock->renew(request.token, o_.ttl, redis::Patience{until, kNever});
     };
     hooks.revoked = [&](TimePoint until) {
-      return heard_revoked(*listener, lock.mailbox(request.token), until);
+      return listener.heard_revoked(lock->mailbox(request.token), until);
     };
     TimePoint valid_end = granted.valid_end;
     hooks.extended = [&](TimePoint at) {
@@ -122,7 +131,7 @@ class Binding {
       if (first.index() == 1) co_return;
     }
     const redis::Patience patience{add(loop_.now(), times_.ttl), kNever};
-    co_await lock.release(request.token, Duration::zero(), false, patience);
+    co_await lock->release(request.token, Duration::zero(), false, patience);
   }
 
   static Task<bool> as_answer(Task<void> task) {
@@ -131,13 +140,6 @@ class Binding {
   }
   static Task<void> wait_for(Event& event) { co_await event.wait(); }
   Task<void> sleep_until(TimePoint at) { co_await loop_.sleep_until(at); }
-
-  static Task<bool> heard_revoked(redis::ScriptRunner& listener, std::string mailbox,
-                                  TimePoint until) {
-    Task<std::optional<std::string>> waiting = listener.wait_message(std::move(mailbox), until);
-    const auto message = co_await waiting;
-    co_return message == "revoked";
-  }
 
   Context& context_;
   const AcquireOptions& o_;
@@ -149,7 +151,7 @@ class Binding {
 };
 
 /// Asks, and leaves the line when a signal asks this process to end; then the signal's number.
-Task<std::variant<LockAnswer, int>> ask_or_leave(Context& context, Lock& lock,
+Task<std::variant<LockAnswer, int>> ask_or_leave(Context& context, LockService& lock,
                                                  const AcquireOptions& o, LockRequest request,
                                                  hold::Interrupts& interrupts) {
   Task<LockAnswer> taking = take_lock(context, lock, o.lock, request);
@@ -172,6 +174,8 @@ Task<std::variant<LockAnswer, int>> ask_or_leave(Context& context, Lock& lock,
 
 int acquire(Context& context, const AcquireOptions& o) {
   check_ttl(o.ttl, "--ttl");
+  o.quorum.check(context.config());
+  if (context.config().targets.size() > 1) o.lock.check_several();
   o.storage.apply(context, o.ttl);
   const long long pid = o.bind_pid.value_or(getppid());
   LockRequest request = o.lock.request(o.ttl, fmt::format("(process {})", pid));
@@ -182,9 +186,9 @@ int acquire(Context& context, const AcquireOptions& o) {
   if (o.bind_pid) binding.emplace(context, o);
   hold::Interrupts interrupts(context.loop(), context.start());
   const Keys keys(context.config().key_namespace);
-  Lock lock(context.loop(), context.scripts(), keys, o.lock.name);
+  const auto lock = open_lock(context, keys, o.lock.name, LockKind::lock, o.quorum);
   const TimePoint asked = context.loop().now();
-  const auto outcome = context.loop().run(ask_or_leave(context, lock, o, request, interrupts));
+  const auto outcome = context.loop().run(ask_or_leave(context, *lock, o, request, interrupts));
   if (const int* signal = std::get_if<int>(&outcome)) {
     if (context.config().format == Config::Format::table)
       output::write_out(fmt::format("(exit {})\n", 128 + *signal));
@@ -194,11 +198,11 @@ int acquire(Context& context, const AcquireOptions& o) {
   const LockAnswer& answer = std::get<LockAnswer>(outcome);
   const auto* granted = std::get_if<LockGranted>(&answer);
   if (granted == nullptr) {
-    throw lock_refusal(lock.name(), answer, context.loop().now() - asked,
+    throw lock_refusal(lock->name(), answer, context.loop().now() - asked,
                        static_cast<int>(o.conflict_code), o.lock);
   }
   if (binding) binding->start(request, *granted);
-  context.printer().print(describe(request, lock.name(), *granted, context.loop().now()));
+  context.printer().print(describe(request, lock->name(), *granted, context.loop().now()));
   return to_int(ExitCode::ok);
 }
 
@@ -217,6 +221,7 @@ Verb lock_acquire_verb() {
   verb.declare = [o](OptionSet& set) {
     o->lock.declare(set);
     o->storage.declare(set);
+    o->quorum.declare(set);
     set.duration("-t,--ttl", o->ttl,
                  "length of the lease; renew it with `lock renew` or --bind-pid");
     set.integer("-E,--conflict-exit-code", "N", o->conflict_code, 1, 255,

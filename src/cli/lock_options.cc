@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "cli/context.h"
 #include "cli/held.h"
+#include "cli/quorum_options.h"
 #include "cli/take.h"
 #include "cli/within.h"
 
@@ -42,6 +43,14 @@ std::string limit_text(int limit, const std::vector<std::string>& pool) {
   if (limit == 0) return "no slots";
   return pool.empty() ? fmt::format("--slots {}", limit)
                       : fmt::format("--pool {}", fmt::join(pool, ","));
+}
+
+std::string describe_wait(const LockWaiting& waiting) {
+  if (!waiting.trouble.empty()) return waiting.trouble;
+  const std::string held =
+      fmt::format("held by {}", describe_holder(waiting.holder, waiting.held_for));
+  if (waiting.place < 0) return held;
+  return fmt::format("{}, place {} of {} in line", held, waiting.place + 1, waiting.in_line);
 }
 
 }  // namespace
@@ -95,6 +104,15 @@ LockRequest LockOptions::request(Duration ttl, std::string command) const {
   return r;
 }
 
+void LockOptions::check_several() const {
+  if (slots || !pool.empty()) {
+    throw usage_error(
+        "--slots and --pool need one server: of several, each majority counts for itself",
+        "three holders of two slots could each have two of three servers");
+  }
+  if (reentrant) throw usage_error("--reentrant needs one server");
+}
+
 Duration LockOptions::patience() const {
   if (nonblock) return Duration::zero();
   Duration most = wait.value_or(kForever);
@@ -124,11 +142,9 @@ Error lock_refusal(const std::string& name, const LockAnswer& answer, Duration w
                              describe_holder(held->holder, held->held_for)));
   }
   if (const auto* waiting = std::get_if<LockWaiting>(&answer)) {
-    return Error(
-        conflict, "lock_held",
-        fmt::format("gave up on lock '{}' after {}: held by {}, place {} of {} in line", name,
-                    format_age(waited), describe_holder(waiting->holder, waiting->held_for),
-                    waiting->place + 1, waiting->in_line));
+    return Error(conflict, "lock_held",
+                 fmt::format("gave up on lock '{}' after {}: {}", name, format_age(waited),
+                             describe_wait(*waiting)));
   }
   const auto& refused = std::get<LockRefused>(answer);
   switch (refused.why) {
@@ -152,7 +168,11 @@ Error lock_refusal(const std::string& name, const LockAnswer& answer, Duration w
       return Error(ExitCode::lost, "gone",
                    fmt::format("this request for lock '{}' was given up or released before", name),
                    options.request_id.empty() ? "" : "use a new --request-id for a new request");
+    case LockRefused::Why::servers:
+      return kept_otherwise(fmt::format("lock '{}'", name), refused);
     case LockRefused::Why::limit:
+      if (refused.limit == kKeptByServers)
+        return kept_otherwise(fmt::format("lock '{}'", name), refused);
       return Error(
           ExitCode::data, "limit",
           fmt::format("lock '{}' is in use with {}, not with {}", name,
@@ -172,7 +192,7 @@ std::string resource_of(const LockRequest& request, int slot) {
   return slot >= 0 && i < request.pool.size() ? request.pool[i] : "";
 }
 
-Task<LockAnswer> take_lock(Context& context, Lock& lock, const LockOptions& options,
+Task<LockAnswer> take_lock(Context& context, LockService& lock, const LockOptions& options,
                            LockRequest request) {
   Waiting waiting;
   waiting.what = fmt::format("lock '{}'", lock.name());

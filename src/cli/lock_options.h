@@ -31,6 +31,8 @@ struct LockOptions {
   /// Checks what fits together and makes the request; `command` is shown to others. Throws Error
   /// (64).
   primitives::LockRequest request(Duration ttl, std::string command) const;
+  /// Throws Error (64) for what several servers cannot keep together.
+  void check_several() const;
   /// How long to wait in line: zero is not at all.
   Duration patience() const;
 };
@@ -46,7 +48,7 @@ std::string describe_holder(const primitives::Holder& holder, std::optional<Dura
 /// Asks for the lock, waiting as the options say, with the line for those who watch. When it was
 /// not granted, the request has left the line again; when that could not be confirmed, throws Error
 /// (74).
-Task<primitives::LockAnswer> take_lock(Context& context, primitives::Lock& lock,
+Task<primitives::LockAnswer> take_lock(Context& context, primitives::LockService& lock,
                                        const LockOptions& options, primitives::LockRequest request);
 
 /// The name of the slot that was granted, "" without a pool.

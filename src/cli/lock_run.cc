@@ -11,6 +11,7 @@
 #include "cli/held.h"
 #include "cli/held_lease.h"
 #include "cli/lock_verbs.h"
+#include "cli/quorum_options.h"
 #include "cli/storage_options.h"
 #include "cli/take.h"
 #include "cli/within.h"
@@ -27,6 +28,7 @@ struct RunOptions {
   LockOptions lock;
   LeaseOptions lease;
   StorageOptions storage;
+  QuorumOptions quorum;
   CommandOptions command;
   Duration min_hold{};
   long long conflict_code = to_int(ExitCode::refused);
@@ -45,14 +47,14 @@ class LockRun {
         request_(std::move(request)),
         supervisor_(supervisor),
         keys_(context.config().key_namespace),
-        lock_(context.loop(), context.scripts(), keys_, options.lock.name) {}
+        lock_(open_lock(context, keys_, options.lock.name, LockKind::lock, options.quorum)) {}
 
   Task<Finish> run() {
     const TimePoint asked = loop().now();
     std::optional<Error> failure;
     std::optional<std::variant<LockAnswer, int>> outcome;
     try {
-      Task<LockAnswer> taking = take_lock(context_, lock_, o_.lock, request_);
+      Task<LockAnswer> taking = take_lock(context_, *lock_, o_.lock, request_);
       Task<int> interrupted = supervisor_.interrupted();
       Task<std::variant<LockAnswer, int>> both =
           race(loop(), std::move(taking), std::move(interrupted));
@@ -80,7 +82,7 @@ class LockRun {
 
   Finish refused(const LockAnswer& answer, Duration waited) {
     const auto code = static_cast<int>(o_.conflict_code);
-    const Error error = lock_refusal(lock_.name(), answer, waited, code, o_.lock);
+    const Error error = lock_refusal(lock_->name(), answer, waited, code, o_.lock);
     o_.command.tell_status(to_int(error.code()) == code ? "refused" : "error",
                            to_int(error.code()));
     // Asked for with -E 0: skipping is no failure, so cron has nothing to mail.
@@ -89,7 +91,7 @@ class LockRun {
   }
 
   Task<Finish> leave_line(int signal) {
-    Task<std::string> leaving = leave(context_, lock_, request_.token, false,
+    Task<std::string> leaving = leave(context_, *lock_, request_.token, false,
                                       std::min<Duration>(2s, context_.config().command_timeout));
     const std::string failure = co_await leaving;
     if (!failure.empty()) {
@@ -112,7 +114,7 @@ class LockRun {
       o_.command.tell_status("skipped", 0);
       co_return Finish{};
     }
-    log::warning(fmt::format("running without lock '{}': {}", lock_.name(), error.what()));
+    log::warning(fmt::format("running without lock '{}': {}", lock_->name(), error.what()));
     hold::Command command = o_.command.command(context_);
     command.env = {{"DCOORD_UNPROTECTED", "1"}};
     for (const char* name : {"DCOORD_LOCK_NAME", "DCOORD_TOKEN", "DCOORD_FENCE"})
@@ -129,7 +131,7 @@ class LockRun {
     hold::Command command = o_.command.command(context_);
     command.env = environment(granted);
     const auto env = command.env;
-    HeldLease lease(context_, supervisor_, lease_of(granted));
+    HeldLease lease(context_, supervisor_, lease_of(*lock_, request_.token, times_, granted));
     hold::Outcome outcome;
     std::optional<Error> failure;
     try {
@@ -153,17 +155,6 @@ class LockRun {
     co_return o_.command.finish(context_, outcome, lease.loss(), what());
   }
 
-  HeldLease::Lease lease_of(const LockGranted& granted) {
-    HeldLease::Lease lease;
-    lease.renew = [this](TimePoint until) {
-      return lock_.renew(request_.token, times_.ttl, redis::Patience{until, kNever});
-    };
-    lease.mailbox = lock_.mailbox(request_.token);
-    lease.times = times_;
-    lease.valid_end = granted.valid_end;
-    return lease;
-  }
-
   Task<void> release(const hold::Outcome& outcome) {
     // A command that never ran, or whose hold was taken away, has no claim on its least time.
     const bool ran =
@@ -174,11 +165,11 @@ class LockRun {
         add(loop().now(), std::min<Duration>(5s, context_.config().command_timeout)), kNever};
     std::string failure;
     try {
-      const LockReleased released = co_await lock_.release(request_.token, least, false, patience);
+      const LockReleased released = co_await lock_->release(request_.token, least, false, patience);
       if (released.what == LockReleased::What::gone && outcome.ending != hold::Ending::lost) {
         log::warning(fmt::format(
             "lock '{}' was not held any more when the command ended: the server lost it",
-            lock_.name()));
+            lock_->name()));
       }
     } catch (const Error& error) {
       failure = error.what();
@@ -186,24 +177,24 @@ class LockRun {
     if (!failure.empty()) {
       log::warning(fmt::format(
           "could not release lock '{}' ({}): it stays taken until its lease ends, in {} at most",
-          lock_.name(), failure, format_age(times_.ttl)));
+          lock_->name(), failure, format_age(times_.ttl)));
     }
   }
 
   std::vector<std::pair<std::string, std::string>> environment(const LockGranted& granted) const {
     std::vector<std::pair<std::string, std::string>> env{
-        {"DCOORD_LOCK_NAME", lock_.name()},
+        {"DCOORD_LOCK_NAME", lock_->name()},
         {"DCOORD_TOKEN", request_.token},
         {"DCOORD_OWNER", request_.who.owner},
         {"DCOORD_FENCE", std::to_string(granted.fence)},
-        {"DCOORD_HELD", HeldLocks::from_environment().with(lock_.name(), request_.token).text()}};
+        {"DCOORD_HELD", HeldLocks::from_environment().with(lock_->name(), request_.token).text()}};
     if (request_.limit > 0) env.emplace_back("DCOORD_SLOT", std::to_string(granted.slot));
     const std::string resource = resource_of(request_, granted.slot);
     if (!resource.empty()) env.emplace_back("DCOORD_RESOURCE", resource);
     return env;
   }
 
-  std::string what() const { return fmt::format("lock '{}'", lock_.name()); }
+  std::string what() const { return fmt::format("lock '{}'", lock_->name()); }
 
   Context& context_;
   const RunOptions& o_;
@@ -211,13 +202,14 @@ class LockRun {
   LockRequest request_;
   hold::Supervisor& supervisor_;
   Keys keys_;
-  Lock lock_;
+  std::unique_ptr<LockService> lock_;
 };
 
 void RunOptions::declare(OptionSet& set) {
   lock.declare(set);
   lease.declare(set);
   storage.declare(set);
+  quorum.declare(set);
   set.duration("--min-hold", min_hold,
                "the lock stays taken at least so long, also when the command ends sooner (cron on "
                "hosts whose clocks differ)");
@@ -233,6 +225,8 @@ int run(Context& context, const RunOptions& o) {
   if (o.min_hold == kForever) throw usage_error("--min-hold must end some time");
   o.command.check();
   LockRequest request = o.lock.request(times.ttl, shown_command(context.command()));
+  o.quorum.check(context.config());
+  if (context.config().targets.size() > 1) o.lock.check_several();
   o.storage.apply(context, times.ttl);
   context.prepare_to_hold(times.attempt);
   Finish finish;

@@ -12,6 +12,7 @@ const std::vector<NounEntry>& nouns() {
       {"state", "COORDINATE", "values that a fleet shares: versions, conditions, watching",
        state_noun},
       {"queue", "WORK", "push items, and work on them", queue_noun},
+      {"breaker", "COORDINATE", "do not call for a while what keeps failing", breaker_noun},
       {"locks", "OBSERVE", "all locks: who holds and who waits", locks_noun},
       {"trace", "OBSERVE", "what was decided about a name, on all hosts", trace_noun},
       {"top", "OBSERVE", "all there is on a live screen", top_noun},

@@ -15,6 +15,7 @@ Noun trace_noun();
 Noun top_noun();
 Noun metrics_noun();
 Noun health_noun();
+Noun breaker_noun();
 Noun local_noun();
 Noun config_noun();
 Noun completion_noun();

@@ -138,9 +138,9 @@ Noun queue_noun() {
   noun.summary = "push items, and work on them: at least once, in order";
   noun.examples = {"dcoord queue push urls < urls.txt", "url=$(dcoord queue pop urls)",
                    "dcoord queue show urls"};
-  noun.verbs = {queue_push_verb(),  queue_pop_verb(),  ack_verb(),        nack_verb(),
-                extend_verb(),      queue_show_verb(), queue_list_verb(), queue_peek_verb(),
-                queue_purge_verb(), queue_dead_verb()};
+  noun.verbs = {queue_push_verb(), queue_work_verb(),  queue_pop_verb(),  ack_verb(),
+                nack_verb(),       extend_verb(),      queue_show_verb(), queue_list_verb(),
+                queue_peek_verb(), queue_purge_verb(), queue_dead_verb()};
   return noun;
 }
 

@@ -1,15 +1,12 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cstdio>
 #include <memory>
 
 #include "base/duration.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "cli/context.h"
+#include "cli/queue_items.h"
 #include "cli/queue_verbs.h"
-#include "output/payload.h"
 #include "output/printers.h"
 #include "primitives/queue.h"
 
@@ -24,8 +21,6 @@ struct Options {
   long long count = 10;
   std::string what = "ready";
   bool yes = false;
-  std::string action;
-  std::vector<std::string> ids;
   std::string request_id;
 };
 
@@ -78,68 +73,9 @@ void print_view(Context& context, const QueueView& view) {
   context.printer().print(record);
 }
 
-void print_items(Context& context, const std::vector<PeekedItem>& items, bool dead) {
-  std::vector<output::Record> records;
-  for (const PeekedItem& item : items) {
-    output::Record record;
-    record.add("id", item.id).add("attempts", static_cast<long long>(item.attempts));
-    if (!dead) record.add("priority", static_cast<long long>(item.priority)).add("lane", item.lane);
-    if (dead) {
-      if (item.cause.exit_code)
-        record.add("exit_code", static_cast<long long>(*item.cause.exit_code));
-      else
-        record.add_null("exit_code");
-      record.add("reason",
-                 is_json(context) ? item.cause.text : output::shown_payload(item.cause.text, 60));
-    }
-    if (is_json(context)) {
-      output::add_payload(record, item.payload);
-      context.printer().print(record);
-    } else {
-      record.add("payload", output::shown_payload(item.payload, 80));
-      records.push_back(std::move(record));
-    }
-  }
-  if (!is_json(context)) context.printer().print(records);
-}
-
-/// Up to `count` of a part.
-std::vector<PeekedItem> read(Context& context, Queue& queue, Part part, long long count) {
-  std::vector<PeekedItem> items;
-  while (static_cast<long long>(items.size()) < count) {
-    const auto from = static_cast<long long>(items.size());
-    auto page = context.loop().run(
-        queue.peek(part, from, static_cast<int>(std::min<long long>(count - from, kMostTaken)),
-                   context.patience()));
-    if (page.empty()) break;
-    std::move(page.begin(), page.end(), std::back_inserter(items));
-  }
-  return items;
-}
-
-/// Asks on the terminal, unless --yes.
-void confirm(const Options& o, const std::string& question) {
-  if (o.yes) return;
-  if (isatty(STDIN_FILENO) == 0 || isatty(STDERR_FILENO) == 0)
-    throw usage_error("this throws items away", "say so with --yes");
-  log::note(0, question + " Type yes:");
-  char line[16] = {};
-  if (std::fgets(line, sizeof line, stdin) == nullptr || std::string_view(line) != "yes\n")
-    throw Error(ExitCode::refused, "not_confirmed", "nothing was thrown away");
-}
-
-void print_count(Context& context, const char* what, long long n) {
-  output::Record record;
-  record.add(what, n);
-  if (is_json(context))
-    context.printer().print(record);
-  else
-    log::note(0, fmt::format("{} {} item{}", what, n, n == 1 ? "" : "s"));
-}
-
 int purge(Context& context, const Options& o) {
   check_name(o.name, "queue name");
-  confirm(o, fmt::format("All {} items of queue '{}' are thrown away.", o.what, o.name));
+  confirm_loss(o.yes, fmt::format("All {} items of queue '{}' are thrown away.", o.what, o.name));
   const Keys keys(context.config().key_namespace);
   Queue queue(context.loop(), context.scripts(), keys, o.name);
   long long n = 0;
@@ -149,51 +85,6 @@ int purge(Context& context, const Options& o) {
       n += context.loop().run(queue.purge(part, {}, context.patience()));
   }
   print_count(context, "purged", n);
-  return to_int(ExitCode::ok);
-}
-
-int dead_show(Context& context, Queue& queue, const Options& o) {
-  for (const PeekedItem& item : read(context, queue, Part::dead, 1LL << 40)) {
-    if (o.ids.size() != 1 || item.id != o.ids[0]) continue;
-    if (is_json(context)) {
-      print_items(context, {item}, true);
-    } else {
-      output::write_out(fmt::format(
-          "id {}, {} attempts{}\n", item.id, item.attempts,
-          item.cause.exit_code ? fmt::format(", exit code {}", *item.cause.exit_code) : ""));
-      if (!item.cause.text.empty())
-        output::write_out("--- why\n" + log::printable(item.cause.text) + "\n");
-      output::write_out("--- item\n" + log::printable(item.payload) + "\n");
-    }
-    return to_int(ExitCode::ok);
-  }
-  throw Error(ExitCode::no, "not_dead",
-              fmt::format("no dead item of queue '{}' has that id", queue.name()),
-              fmt::format("`dcoord queue dead list {}` lists them", queue.name()));
-}
-
-int dead(Context& context, const Options& o) {
-  check_name(o.name, "queue name");
-  const Keys keys(context.config().key_namespace);
-  Queue queue(context.loop(), context.scripts(), keys, o.name);
-  if (o.action == "list") {
-    const auto items = read(context, queue, Part::dead, o.count);
-    print_items(context, items, true);
-    return to_int(items.empty() ? ExitCode::no : ExitCode::ok);
-  }
-  if (o.action == "show") return dead_show(context, queue, o);
-  if (o.action == "retry") {
-    print_count(context, "revived", context.loop().run(queue.revive(o.ids, context.patience())));
-    return to_int(ExitCode::ok);
-  }
-  if (o.action != "purge") {
-    throw usage_error(fmt::format("'{}' is nothing to do with the dead", o.action),
-                      "list, show, retry or purge");
-  }
-  if (o.ids.empty())
-    confirm(o, fmt::format("All dead items of queue '{}' are thrown away.", o.name));
-  print_count(context, "purged",
-              context.loop().run(queue.purge(Part::dead, o.ids, context.patience())));
   return to_int(ExitCode::ok);
 }
 
@@ -259,16 +150,7 @@ Verb queue_peek_verb() {
     check_name(o->name, "queue name");
     const Keys keys(context.config().key_namespace);
     Queue queue(context.loop(), context.scripts(), keys, o->name);
-    auto items = read(context, queue, Part::ready, o->count);
-    const auto others = read(context, queue, Part::lanes, o->count);
-    // Those that come first: of higher priority before, of lower behind what is normal.
-    const auto split = std::partition_point(others.begin(), others.end(), [](const PeekedItem& i) {
-      return i.lane.empty() && i.priority > kNormalPriority;
-    });
-    items.insert(items.begin(), others.begin(), split);
-    items.insert(items.end(), split, others.end());
-    if (static_cast<long long>(items.size()) > o->count)
-      items.resize(static_cast<size_t>(o->count));
+    const auto items = context.loop().run(queue.next(o->count, context.patience()));
     print_items(context, items, false);
     return to_int(items.empty() ? ExitCode::no : ExitCode::ok);
   };
@@ -292,27 +174,6 @@ Verb queue_purge_verb() {
         .from_environment = false;
   };
   verb.run = [o](Context& context) { return purge(context, *o); };
-  return verb;
-}
-
-Verb queue_dead_verb() {
-  auto o = std::make_shared<Options>();
-  Verb verb;
-  verb.name = "dead";
-  verb.summary = "items that were given up: list, show, retry or purge them";
-  verb.usage = "list|show|retry|purge NAME [ID...]";
-  verb.examples = {"dcoord queue dead list mails", "dcoord queue dead retry mails"};
-  verb.declare = [o](OptionSet& set) {
-    set.positional("ACTION", "", o->action, "what to do").choices = {"list", "show", "retry",
-                                                                     "purge"};
-    declare_name(*o, set);
-    set.positionals("ID", o->ids, "of which items; all without");
-    set.integer("--count", "N", o->count, 1, 100000, "list: how many at most");
-    set.flag("--yes", o->yes, "purge: do not ask").from_environment = false;
-    set.text("--request-id", "ID", o->request_id, "accepted everywhere; once more is always safe")
-        .from_environment = false;
-  };
-  verb.run = [o](Context& context) { return dead(context, *o); };
   return verb;
 }
 

@@ -73,19 +73,4 @@ Task<bool> ItemReader::fill(TimePoint until) {
   co_return true;
 }
 
-std::optional<size_t> parse_size(std::string_view text) {
-  size_t number = 0;
-  const auto* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || stop == text.data()) return std::nullopt;
-  std::string unit(stop, end);
-  for (char& c : unit) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  size_t factor = 0;
-  if (unit.empty() || unit == "b") factor = 1;
-  if (unit == "k" || unit == "kib" || unit == "kb") factor = 1 << 10;
-  if (unit == "m" || unit == "mib" || unit == "mb") factor = 1 << 20;
-  if (factor == 0 || number > (size_t{1} << 40)) return std::nullopt;
-  return number * factor;
-}
-
 }  // namespace dcoord::cli

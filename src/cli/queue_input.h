@@ -42,7 +42,4 @@ class ItemReader {
 /// Throws Error (65): item `number`, counted from 1, has more bytes than it may.
 [[noreturn]] void refuse_large_item(long long number, size_t size, size_t max_size);
 
-/// "1MiB", "512KiB", "100" (bytes), ...; nothing for what is no size.
-std::optional<size_t> parse_size(std::string_view text);
-
 }  // namespace dcoord::cli

@@ -49,19 +49,26 @@ class QueuePop {
   /// Takes and prints until there are as many as asked for, or no more. The exit code.
   Task<int> run() {
     long long left = o_.count;
+    std::string ticket;
     while (left > 0) {
-      request_.token = random_token();
+      if (ticket.empty()) request_.token = random_token();
       request_.count = static_cast<int>(std::min<long long>(left, kMostTaken));
       const bool waits = left == o_.count && o_.wait > Duration::zero();
+      asking_ = true;
       Task<TakeAnswer> asking = waits ? queue_.take(request_, until_, context_.patience())
-                                      : queue_.ask(request_, false, "", context_.patience());
+                                      : queue_.ask(request_, false, ticket, context_.patience());
       const TakeAnswer answer = co_await asking;
       request_.done.clear();
-      if (std::holds_alternative<QueueWaiting>(answer)) {  // time is up, or others are to be passed
-        if (!waits) continue;
+      if (const auto* waiting = std::get_if<QueueWaiting>(&answer)) {
+        if (!waits) {  // there is something for it behind what one call can look at
+          ticket = waiting->ticket;
+          continue;
+        }
         co_await queue_.leave(request_.token, context_.patience());
         co_return to_int(ExitCode::timed_out);
       }
+      asking_ = false;
+      ticket.clear();
       const auto* taken = std::get_if<Taken>(&answer);
       if (taken == nullptr) break;
       left -= static_cast<long long>(taken->items.size());
@@ -75,14 +82,15 @@ class QueuePop {
     co_return to_int(left < o_.count ? ExitCode::ok : ExitCode::no);
   }
 
-  /// What is under way when this process is asked to end goes back.
+  /// When this process is asked to end: what was printed is done, and what is under way goes back.
   Task<void> give_up() {
     const redis::Patience patience{add(context_.loop().now(), 2s), kNever};
     try {
-      co_await queue_.leave(request_.token, patience);
+      if (!request_.done.empty()) co_await queue_.ack(last_token_, request_.done, patience);
+      if (asking_) co_await queue_.leave(request_.token, patience);
     } catch (const Error& error) {
       log::warning(
-          fmt::format("could not leave the line of queue '{}' ({})", queue_.name(), error.what()));
+          fmt::format("could not take leave of queue '{}' ({})", queue_.name(), error.what()));
     }
   }
 
@@ -124,7 +132,8 @@ class QueuePop {
   Queue queue_;
   TimePoint until_;
   TakeRequest request_;
-  std::string last_token_;
+  bool asking_ = false;     // the server may hand something over, or have
+  std::string last_token_;  // of what request_.done is about
 };
 
 int pop(Context& context, const Options& o) {

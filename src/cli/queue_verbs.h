@@ -14,7 +14,7 @@ Verb queue_list_verb();  ///< queue_admin.cc
 Verb queue_show_verb();
 Verb queue_peek_verb();
 Verb queue_purge_verb();
-Verb queue_dead_verb();
+Verb queue_dead_verb();  ///< queue_dead.cc
 
 /// A receipt as users see it: it names its queue, too, and is one word.
 std::string shown_receipt(const std::string& receipt, const std::string& queue);

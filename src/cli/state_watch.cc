@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/race.h"
 #include "base/token.h"
+#include "cli/command_options.h"
 #include "cli/context.h"
 #include "cli/state_verbs.h"
 #include "hold/interrupts.h"
@@ -176,11 +177,7 @@ class Watch {
     Task<hold::Outcome> running = supervisor_->run(std::move(command), options, kNever);
     const hold::Outcome outcome = co_await running;
     if (outcome.ending == hold::Ending::not_started) {
-      const bool missing = outcome.exec_errno == ENOENT;
-      throw Error(missing ? ExitCode::not_found : ExitCode::not_executable,
-                  missing ? "not_found" : "not_executable",
-                  fmt::format("cannot run '{}': {}", context_.tail()->front(),
-                              std::strerror(outcome.exec_errno)));
+      throw not_started(context_.tail()->front(), outcome.exec_errno);
     }
     if (supervisor_->asked_to_end() != 0) co_return false;
     if (outcome.status != 0) {

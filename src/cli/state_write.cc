@@ -16,6 +16,7 @@
 #include "base/unique_fd.h"
 #include "cli/context.h"
 #include "cli/held.h"
+#include "cli/size_option.h"
 #include "cli/state_verbs.h"
 #include "output/encode.h"
 #include "output/printers.h"
@@ -76,7 +77,7 @@ std::string value_of(const Context& context, const SetOptions& o) {
   if (static_cast<long long>(bytes.size()) > o.max_size) {
     throw Error(ExitCode::data, "too_large",
                 fmt::format("the value is larger than {} bytes", o.max_size),
-                "--max-size N allows more");
+                "--max-size allows more");
   }
   return bytes;
 }
@@ -167,7 +168,7 @@ Verb state_set_verb() {
     set.text("--if-value", "V", o->if_value, "only if this is the value").from_environment = false;
     set.flag("--json-merge", o->json_merge, "merge into the JSON there is (RFC 7396)")
         .from_environment = false;
-    set.integer("--max-size", "BYTES", o->max_size, 0, 64 << 20, "refuse a larger value");
+    size_option(set, "--max-size", o->max_size, 64 << 20, "refuse a larger value");
     o->guard.declare(set);
   };
   verb.run = [o](Context& context) { return set(context, *o); };

@@ -29,6 +29,8 @@ void StorageOptions::apply(Context& context, Duration ttl) const {
                                   format_duration(timeout), format_duration(ttl)),
                       fmt::format("it may be a sixth of it, {}", format_duration(most)));
   }
+  if (replicas > 0 && context.config().targets.size() > 1)
+    throw usage_error("--replicas is for one server: of several a majority has it");
   context.require({static_cast<int>(replicas), timeout, !allow_eviction});
 }
 

@@ -18,6 +18,7 @@ namespace {
 /// For the line that is shown to whoever waits: what the server said `ago`.
 std::string waiting_text(const std::optional<LockWaiting>& waiting, Duration ago, bool at_length) {
   if (!waiting) return ": no answer from Redis yet";
+  if (!waiting->trouble.empty()) return ": " + waiting->trouble;
   const auto& holder = waiting->holder;
   std::string text;
   if (!holder.host.empty()) {
@@ -28,14 +29,17 @@ std::string waiting_text(const std::optional<LockWaiting>& waiting, Duration ago
     else if (!holder.command.empty())
       text += fmt::format(" ({})", holder.command.substr(0, 60));
   }
-  text += fmt::format(", place {} of {}", waiting->place + 1, waiting->in_line);
+  if (waiting->place >= 0)
+    text += fmt::format(", place {} of {}", waiting->place + 1, waiting->in_line);
+  else
+    text += fmt::format(", {} in line", waiting->in_line);
   if (!holder.link.empty() && at_length) text += fmt::format(", see {}", holder.link);
   return text;
 }
 
 }  // namespace
 
-Task<std::string> leave(Context& context, Lock& lock, std::string token, bool timed_out,
+Task<std::string> leave(Context& context, LockService& lock, std::string token, bool timed_out,
                         Duration limit) {
   const redis::Patience patience{add(context.loop().now(), limit), kNever};
   std::string failure;
@@ -47,9 +51,9 @@ Task<std::string> leave(Context& context, Lock& lock, std::string token, bool ti
   co_return failure;
 }
 
-Task<LockAnswer> take(Context& context, Lock& lock, LockRequest request, Waiting waiting) {
+Task<LockAnswer> take(Context& context, LockService& lock, LockRequest request, Waiting waiting) {
   if (waiting.patience == Duration::zero()) {
-    Task<LockAnswer> asking = lock.ask(std::move(request), false, "", context.patience());
+    Task<LockAnswer> asking = lock.ask_once(std::move(request), context.patience());
     co_return co_await asking;
   }
   Loop& loop = context.loop();

@@ -22,12 +22,12 @@ struct Waiting {
 
 /// Asks for it and waits, with the line for those who watch. When it was not granted, the request
 /// has left the line again; when that could not be confirmed, throws Error (74).
-Task<primitives::LockAnswer> take(Context& context, primitives::Lock& lock,
+Task<primitives::LockAnswer> take(Context& context, primitives::LockService& lock,
                                   primitives::LockRequest request, Waiting waiting);
 
 /// Leaves the line (or gives up what was granted meanwhile) within `limit`; the reason when that
 /// could not be confirmed, else "".
-Task<std::string> leave(Context& context, primitives::Lock& lock, std::string token, bool timed_out,
-                        Duration limit);
+Task<std::string> leave(Context& context, primitives::LockService& lock, std::string token,
+                        bool timed_out, Duration limit);
 
 }  // namespace dcoord::cli

@@ -16,6 +16,7 @@ enum class Reason : int {
   none,
   lost,      ///< the lease was lost, ran out, or its keeper is gone
   max_time,  ///< Options::max_time
+  stopped,   ///< it was not wanted any more
 };
 
 /// The deadline that supervisor and guard both act on, in the memory they share.

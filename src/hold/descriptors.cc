@@ -62,6 +62,15 @@ void drop_descriptors(const int* keep, int count) {
   close_from_to(from, UINT_MAX);
 }
 
+void drop_private_descriptors(int keep) {
+  // More than a program of one thread has open; what the caller had open beyond is no concern.
+  constexpr int kMost = 4096;
+  for (int fd = 3; fd < kMost; ++fd) {
+    const int flags = fd == keep ? -1 : fcntl(fd, F_GETFD);
+    if (flags >= 0 && (flags & FD_CLOEXEC) != 0) close(fd);
+  }
+}
+
 bool next_signal(int fd, Collected& out) {
   signalfd_siginfo info{};
   ssize_t n = 0;

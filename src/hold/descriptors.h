@@ -4,6 +4,8 @@ namespace dcoord::hold {
 
 /// Descriptors 0 to 2 become /dev/null; all others but `keep` are closed. Does not allocate.
 void drop_descriptors(const int* keep, int count);
+/// All that no command would inherit are closed, but `keep`. Does not allocate.
+void drop_private_descriptors(int keep);
 
 /// A signal taken from a signalfd.
 struct Collected {

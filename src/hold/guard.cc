@@ -5,11 +5,13 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "hold/descriptors.h"
 #include "hold/kernel_timer.h"
@@ -37,8 +39,8 @@ class Guard {
       now_ = BootClock::now();
       if (started_) look_at_clock();
       read_messages();
+      if (started_) collect();
       if (started_) {
-        collect();
         end_tree();
       } else if (closed_) {
         _exit(0);
@@ -54,6 +56,12 @@ class Guard {
     // rest.
     prctl(PR_SET_PDEATHSIG, SIGCONT);
     if (getppid() != supervisor_) _exit(0);
+    if (shared_.stays) {
+      setsid();
+      // Those of the guards beside this one: with a copy of their supervisor's ends they would not
+      // see it go.
+      drop_private_descriptors(socket_);
+    }
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     count_work(&shared_.beat);
     sigset_t set;
@@ -102,13 +110,16 @@ class Guard {
   void read_messages() {
     Message message{};
     while (!closed_) {
-      const ssize_t n = recv(socket_, &message, sizeof message, MSG_DONTWAIT);
+      int descriptors[2] = {-1, -1};
+      const ssize_t n = receive(message, descriptors);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
       if (n != sizeof message) {
         closed_ = true;
       } else if (message.kind == Message::start && !started_) {
-        start_command();
+        const bool input = (message.value & Message::kInput) != 0;
+        const bool errors = (message.value & Message::kErrors) != 0;
+        start_command(input ? descriptors[0] : -1, errors ? descriptors[input ? 1 : 0] : -1);
       } else if (message.kind == Message::forward) {
         forward(message.value);
       } else if (message.kind == Message::kill) {
@@ -121,17 +132,41 @@ class Guard {
     }
   }
 
-  void start_command() {
+  /// Reads a message and the descriptors that came with it.
+  ssize_t receive(Message& message, int (&descriptors)[2]) const {
+    iovec part{&message, sizeof message};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptors)];
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    const ssize_t n = recvmsg(socket_, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const cmsghdr* const rights = n < 0 ? nullptr : CMSG_FIRSTHDR(&header);
+    if (rights && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS) {
+      memcpy(descriptors, CMSG_DATA(rights), rights->cmsg_len - CMSG_LEN(0));
+    }
+    return n;
+  }
+
+  void start_command(int input, int errors) {
+    reset();
     started_ = true;
     if (shared_.max_time != kForever) max_at_ = add(now_, shared_.max_time);
     const pid_t self = getpid();
-    const pid_t pid = spawn_command(shared_, start_, self);
+    const pid_t pid = spawn_command(shared_, start_, self, input, errors);
+    const int why = errno;
+    for (const int fd : {input, errors}) {
+      if (fd >= 0) close(fd);
+    }
     if (pid < 0) {
-      shared_.exec_errno.store(errno);
+      shared_.exec_errno.store(why);
       finish(Ending::not_started, 0, true);
+      return;
     }
     command_ = pid;
     shared_.command.store(pid);
+    if (shared_.stays) return;
     // Only now: the command is in the shell's session and job group, and this process leaves both.
     // In the group it would be hit by what ends the group; and in the session it would keep the
     // group from being orphaned when the supervisor is the session's leader, so that ^Z would stop
@@ -162,13 +197,19 @@ class Guard {
   void collect() {
     const bool gone = reap_tree({}, reaper(), true);
     if (command_ > 0 || leaving_) return;
-    if (shared_.exec_errno.load() != 0) finish(Ending::not_started, 0, true);
-    if (gone) finish_tree(true);
+    if (shared_.exec_errno.load() != 0) {
+      finish(Ending::not_started, 0, true);
+      return;
+    }
+    if (gone) {
+      finish_tree(true);
+      return;
+    }
     if (shared_.tree == Tree::leave && !shared_.deadline.ending() && !killing()) {
       // What killed the command may have killed the supervisor in the same moment (`kill -KILL
       // -GROUP`); then nothing is left behind by intention. So it has to say that it lives.
       leaving_ = true;
-      report(Ending::by_itself, status_, true);
+      report(Ending::by_itself, status_, true, false);
     }
     if (shared_.tree == Tree::kill && !leftovers_told_ && !shared_.deadline.ending()) {
       leftovers_told_ = true;
@@ -185,8 +226,10 @@ class Guard {
     if (!killing()) return;
     // By its number too, for where /proc cannot be read.
     if (command_ > 0) kill(shared_.own_group ? -command_ : command_, SIGKILL);
-    if (killer_.step({}, reaper())) finish_tree(true);
-    if (BootClock::now() >= give_up_at()) finish_tree(false);
+    if (killer_.step({}, reaper()))
+      finish_tree(true);
+    else if (BootClock::now() >= give_up_at())
+      finish_tree(false);
   }
 
   /// Somebody may be out of reach: other credentials, or stuck in the kernel. Past the lease's end
@@ -235,24 +278,39 @@ class Guard {
     const Deadline& d = shared_.deadline;
     const Ending ending = !d.ending()                      ? Ending::by_itself
                           : d.reason() == Reason::max_time ? Ending::max_time
+                          : d.reason() == Reason::stopped  ? Ending::stopped
                                                            : Ending::lost;
     finish(ending, status_, ended);
   }
 
-  [[noreturn]] void finish(Ending ending, int status, bool tree_ended) {
-    if (!leaving_) report(ending, status, tree_ended);
-    _exit(0);
+  /// The command is over. Who stays does so only when nothing of its tree is left: what is, is the
+  /// supervisor's when this process goes.
+  void finish(Ending ending, int status, bool tree_ended) {
+    const bool stays = shared_.stays && tree_ended && !leaving_ && !closed_;
+    if (!leaving_) report(ending, status, tree_ended, stays);
+    if (!stays) _exit(0);
+    started_ = false;
   }
 
-  void report(Ending ending, int status, bool tree_ended) {
+  /// From here on the memory is the supervisor's, if it `stays`, to prepare the next command in.
+  void report(Ending ending, int status, bool tree_ended, bool stays) {
     Report& r = shared_.report;
+    r.stays = stays;
     r.ending = ending;
     r.status = status;
     r.tree_ended = tree_ended;
     if (!tree_ended) describe_tree(r.survivors, sizeof r.survivors, {});
     shared_.reported.store(true);
     tell(Message::ended, 0);
-    wake_supervisor();
+    if (!shared_.stays) wake_supervisor();
+  }
+
+  /// As before the first command.
+  void reset() {
+    killer_ = TreeKiller();
+    command_ = status_ = stops_ = 0;
+    stopped_ = term_sent_ = leftovers_told_ = leaving_ = false;
+    max_at_ = kill_at_ = killing_since_ = resume_check_at_ = kNever;
   }
 
   void tell(Message::Kind kind, int value) {

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,8 +28,8 @@ Error refused(const char* what) {
 
 }  // namespace
 
-void GuardLink::fork() {
-  if (pid_ > 0 && !used_ && !died()) return;
+bool GuardLink::fork() {
+  if (pid_ > 0 && !used_ && !died()) return false;
   replace();
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) throw refused("socketpair");
@@ -47,7 +48,7 @@ void GuardLink::fork() {
   }
   const int why = errno;
   sigprocmask(SIG_SETMASK, &mask, nullptr);
-  if (pid_ > 0) return;
+  if (pid_ > 0) return true;
   pid_ = 0;
   errno = why;
   throw refused("fork");
@@ -69,6 +70,10 @@ void GuardLink::replace() {
     }
   }
   pid_ = 0;
+  reset();
+}
+
+void GuardLink::reset() {
   used_ = false;
   sampled_at_ = kNever;
   shared_.command.store(0);
@@ -80,10 +85,51 @@ void GuardLink::replace() {
 GuardLink::~GuardLink() { replace(); }
 
 void GuardLink::tell(Message::Kind kind, int value) {
-  if (kind == Message::start) used_ = true;
-  const Message message{kind, value};
-  send(socket_.get(), &message, sizeof message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  send({kind, value}, nullptr, 0);
   poke();
+}
+
+void GuardLink::start(int input, int errors) {
+  used_ = true;
+  Message message{Message::start, 0};
+  int descriptors[2];
+  int count = 0;
+  if (input >= 0) {
+    message.value |= Message::kInput;
+    descriptors[count++] = input;
+  }
+  if (errors >= 0) {
+    message.value |= Message::kErrors;
+    descriptors[count++] = errors;
+  }
+  send(message, descriptors, count);
+  poke();
+}
+
+void GuardLink::send(const Message& message, const int* descriptors, int count) const {
+  iovec part{const_cast<Message*>(&message), sizeof message};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
+  if (count > 0) {
+    const size_t size = static_cast<size_t>(count) * sizeof(int);
+    header.msg_control = control;
+    header.msg_controllen = CMSG_SPACE(size);
+    cmsghdr* const rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(rights), descriptors, size);
+  }
+  sendmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void GuardLink::release() {
+  if (shared_.report.stays)
+    reset();
+  else
+    tell(Message::leave);
 }
 
 void GuardLink::poke() const {

@@ -18,15 +18,21 @@ class GuardLink {
   GuardLink(const GuardLink&) = delete;
   GuardLink& operator=(const GuardLink&) = delete;
 
-  /// Forks the guard; one that has been used, or has died, is replaced. Throws Error when the
-  /// system refuses.
-  void fork();
+  /// Forks the guard; one that has been used, or has died, is replaced. False when there is one
+  /// already. Throws Error when the system refuses.
+  bool fork();
 
   pid_t pid() const { return pid_; }
   /// Readable when the guard has something to say, or is gone.
   int socket() const { return socket_.get(); }
   /// Sends it a message; it is woken if it was stopped.
   void tell(Message::Kind kind, int value = 0);
+  /// Has it start the command in the shared memory, with these descriptors as its standard input
+  /// and standard error; -1: ours.
+  void start(int input, int errors);
+  /// After its report: what the command left behind may live, and the guard goes, or waits for the
+  /// next command.
+  void release();
   /// Has it look at the shared memory again.
   void poke() const;
   /// The next of its messages; false when there is none now.
@@ -46,6 +52,8 @@ class GuardLink {
  private:
   Duration patience() const;
   void replace();
+  void reset();
+  void send(const Message& message, const int* descriptors, int count) const;
 
   Shared& shared_;
   const StartState& start_;

@@ -14,6 +14,7 @@ struct Report {
   Ending ending = Ending::by_itself;
   int status = 0;
   bool tree_ended = true;
+  bool stays = false;  ///< nothing of the tree is left, and the guard waits for the next command
   char survivors[256] = {};
 };
 
@@ -28,6 +29,11 @@ struct Shared {
       0};  ///< why the command could not be executed; written by its own process
   std::atomic<bool> reported{false};  ///< `report` is complete
   Report report;
+
+  /// The guard serves one command after the other. It has a session of its own from the start, and
+  /// keeps this process's folder and those descriptors that a command inherits. Set before the
+  /// fork.
+  bool stays = false;
 
   // Set by the supervisor before Message::start.
   bool own_group =
@@ -47,7 +53,7 @@ struct Shared {
 struct Message {
   enum Kind : int {
     // to the guard
-    start,    ///< fork the command
+    start,    ///< fork the command; `value` says which descriptors come along: kInput, kErrors
     forward,  ///< send it signal `value`
     kill,     ///< KILL the whole tree now, as the user asked for
     resume,   ///< continue the command, if its last stop is number `value`
@@ -58,6 +64,8 @@ struct Message {
   };
   Kind kind;
   int value;
+
+  static constexpr int kInput = 1, kErrors = 2;
 
   /// Stops are counted, so that one can be told from the next.
   static int stop_value(int number, int signal) { return number << 8 | signal; }

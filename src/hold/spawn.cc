@@ -186,16 +186,19 @@ struct NewProcess {
   Shared& shared;
   const StartState& start;
   pid_t parent;
+  int input, errors;
 };
 
 /// Becomes the command. Runs in the guard's memory: allocates nothing, and what it writes there
 /// only it uses.
 int exec_command(void* argument) {
-  const auto& [shared, start, parent] = *static_cast<const NewProcess*>(argument);
+  const auto& [shared, start, parent, input, errors] = *static_cast<const NewProcess*>(argument);
   // It must not outlive its parent, the guard, which may already be gone.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
   if (shared.own_group) setpgid(0, 0);
+  if (input >= 0) dup2(input, STDIN_FILENO);
+  if (errors >= 0) dup2(errors, STDERR_FILENO);
   start.restore();
   char** const envp = make_environment(shared);
   shared.exec_errno.store(envp ? search_and_execute(shared.argv, envp) : E2BIG);
@@ -204,12 +207,12 @@ int exec_command(void* argument) {
 
 }  // namespace
 
-pid_t spawn_command(Shared& shared, const StartState& start, pid_t parent) {
+pid_t spawn_command(Shared& shared, const StartState& start, pid_t parent, int input, int errors) {
   // As vfork, on a stack of its own. With the memory shared, nothing is copied, which would be half
   // of the time from a grant to the command's first instruction. A guard that the exec holds up (on
   // a dead file server) is a guard that stands still: the supervisor takes over.
   alignas(64) static char stack[size_t{128} << 10];
-  NewProcess process{shared, start, parent};
+  NewProcess process{shared, start, parent, input, errors};
   return clone(exec_command, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &process);
 }
 

@@ -33,8 +33,9 @@ class SharedMemory {
 };
 
 /// Starts the command that was put there: everything as `start` says, its own environment with the
-/// command's changes. Returns once it runs, or has failed with the reason in Shared::exec_errno.
-/// -1 with errno set when there can be no further process. Never allocates.
-pid_t spawn_command(Shared& shared, const StartState& start, pid_t parent);
+/// command's changes, `input` and `errors` as its standard input and standard error unless -1.
+/// Returns once it runs, or has failed with the reason in Shared::exec_errno. -1 with errno set
+/// when there can be no further process. Never allocates.
+pid_t spawn_command(Shared& shared, const StartState& start, pid_t parent, int input, int errors);
 
 }  // namespace dcoord::hold

@@ -10,6 +10,9 @@
 //   stopped C | S stops too; continued, it continues C        | not followed
 //   typed INT | the second in a row: KILL                     | cannot be
 //
+// Of a crew (several C, each with a G) it is always as without a terminal, but nothing is
+// forwarded.
+//
 // G ends C's tree at the deadline or when S is gone; S does it when G is gone, or stands still past
 // the deadline. A kernel timer wakes either of them, should it be stopped.
 #include "hold/supervisor.h"
@@ -24,8 +27,12 @@
 namespace dcoord::hold {
 
 Supervisor::Supervisor(Loop& loop, const StartState& start)
-    : state_(std::make_unique<State>(loop, start)) {}
+    : state_(std::make_unique<State>(loop, start, 0)) {}
+Supervisor::Supervisor(Loop& loop, const StartState& start, int places)
+    : state_(std::make_unique<State>(loop, start, places)) {}
 Supervisor::~Supervisor() = default;
+
+GuardedRun& Supervisor::at(int place) const { return *state_->runs[static_cast<size_t>(place)]; }
 
 Task<int> Supervisor::interrupted() {
   State& s = *state_;
@@ -36,8 +43,19 @@ Task<int> Supervisor::interrupted() {
   }
 }
 
-Task<Outcome> Supervisor::run(Command command, Options options, TimePoint valid_end) {
+Task<int> Supervisor::request(int n) {
   State& s = *state_;
+  const auto count = static_cast<size_t>(n);
+  for (;;) {
+    s.collect_signals();
+    if (s.requests.size() >= count) co_return s.requests[count - 1];
+    co_await s.loop.readable(s.signals.get());
+  }
+}
+
+Task<Outcome> Supervisor::run(Command command, Options options, TimePoint valid_end, int place) {
+  State& s = *state_;
+  GuardedRun& run = at(place);
   Outcome nothing;
   s.collect_signals();
   if (s.unserved != 0) {
@@ -46,46 +64,39 @@ Task<Outcome> Supervisor::run(Command command, Options options, TimePoint valid_
   }
   nothing.ending = Ending::not_started;
   nothing.exec_errno = E2BIG;
-  if (!s.shared.put_command(command)) co_return nothing;
+  if (!run.put_command(command)) co_return nothing;
   TerminalSettings settings;
   std::optional<StopBlocked> no_stop;
   if (s.terminal) {
     settings.save();
     no_stop.emplace();
   }
-  s.begin(options, valid_end);
-  while (s.running()) {
-    co_await s.loop.readable(s.ready.get(), s.next_look());
-    s.look();
+  s.begin(run, command, options, valid_end);
+  while (run.running()) {
+    co_await s.loop.readable(s.ready_of(run), s.next_look(run));
+    s.look(run);
   }
-  const bool killed = WIFSIGNALED(s.outcome.status) && WTERMSIG(s.outcome.status) == SIGKILL;
-  if (s.outcome.ending != Ending::by_itself || killed) settings.restore();
-  co_return s.outcome;
+  const Outcome& outcome = run.outcome();
+  const bool killed = WIFSIGNALED(outcome.status) && WTERMSIG(outcome.status) == SIGKILL;
+  if (outcome.ending != Ending::by_itself || killed) settings.restore();
+  co_return outcome;
 }
 
-bool Supervisor::extend(TimePoint valid_end) {
-  State& s = *state_;
-  const bool extended = s.shared->deadline.extend(valid_end);
-  if (extended && s.phase == State::Phase::guarded) {
-    s.refresh_spared();
-    s.timer.arm(s.take_over_at());
-  }
+bool Supervisor::extend(TimePoint valid_end, int place) {
+  GuardedRun& run = at(place);
+  const bool extended = run.extend(valid_end);
+  if (extended && run.guarded()) state_->refresh_spared();
   return extended;
 }
 
-void Supervisor::lose() {
-  State& s = *state_;
-  if (s.phase != State::Phase::guarded) return;
-  s.shared->deadline.end(Reason::lost, add(s.loop.now(), s.shared->deadline.grace()));
-  s.timer.arm(s.take_over_at());
-  s.guard.poke();
-}
+void Supervisor::lose(int place) { at(place).end(Reason::lost); }
+void Supervisor::stop(int place) { at(place).end(Reason::stopped); }
 
 int Supervisor::asked_to_end() const { return state_->asked; }
-bool Supervisor::running() const { return state_->running(); }
-int Supervisor::command_pid() const {
-  return state_->running() ? state_->shared->command.load() : 0;
+bool Supervisor::running(int place) const { return at(place).running(); }
+int Supervisor::command_pid(int place) const {
+  return running(place) ? static_cast<int>(at(place).command()) : 0;
 }
-int Supervisor::guard_pid() const { return state_->guard.pid(); }
+int Supervisor::guard_pid(int place) const { return at(place).guard(); }
 
 }  // namespace dcoord::hold

@@ -12,6 +12,8 @@
 
 namespace dcoord::hold {
 
+class GuardedRun;
+
 /// What becomes of processes that the command left behind when it ended by itself.
 enum class Tree { leave, wait, kill };
 
@@ -29,6 +31,7 @@ struct Command {
   std::vector<std::string> argv;                         ///< argv[0] is looked up in PATH
   std::vector<std::pair<std::string, std::string>> env;  ///< set in its environment
   std::vector<std::string> unset;                        ///< removed from its environment
+  int input = -1, errors = -1;  ///< its standard input and standard error; -1: ours
 };
 
 enum class Ending {
@@ -36,6 +39,7 @@ enum class Ending {
   not_started,  ///< exec failed with `exec_errno`
   lost,         ///< ended by us because of lose(), or because the lease's end came near
   max_time,     ///< ended by us because of Options::max_time
+  stopped,      ///< ended by us because of stop()
 };
 
 struct Outcome {
@@ -61,6 +65,10 @@ class Supervisor {
   /// forks the guard; so call it before there is any socket, thread or secret in the process.
   /// Throws Error when the system refuses.
   Supervisor(Loop& loop, const StartState& start);
+  /// For a crew: commands that run at the same time, each at a place of its own (0, 1, ...) with a
+  /// guard that serves one after the other there. They have no controlling terminal, each its own
+  /// process group, and none of them is sent a signal that we get: request() hears of it.
+  Supervisor(Loop& loop, const StartState& start, int places);
   /// Ends the guard, and the command if it still runs.
   ~Supervisor();
   Supervisor(const Supervisor&) = delete;
@@ -74,17 +82,23 @@ class Supervisor {
   /// asks) when this returns, unless tree_ended is false. `valid_end` may be kNever: no lease.
   ///
   /// When a signal has asked this process to end before the command could start, it is not started:
-  /// the outcome is that of a command that died of that signal. May be called again when it has
-  /// returned; each later call forks a guard of its own. Throws Error when the system refuses.
-  Task<Outcome> run(Command command, Options options, TimePoint valid_end);
+  /// the outcome is that of a command that died of that signal; not so for a crew. May be called
+  /// again when it has returned; without a crew, each later call forks a guard of its own. Throws
+  /// Error when the system refuses.
+  Task<Outcome> run(Command command, Options options, TimePoint valid_end, int place = 0);
 
   /// The lease was renewed: its end is now `valid_end` (only ever later). False when ending has
   /// begun, which no late renewal can turn back.
-  bool extend(TimePoint valid_end);
+  bool extend(TimePoint valid_end, int place = 0);
 
   /// The lease is lost or revoked: TERM now, KILL after the grace or at the lease's end, whichever
   /// is first. Without a running command nothing.
-  void lose();
+  void lose(int place = 0);
+  /// As lose(), but the outcome is Ending::stopped.
+  void stop(int place = 0);
+
+  /// Of a crew: awaits signal number `n` (from 1 on) of those that ask this process to end.
+  Task<int> request(int n);
 
   /// The first signal that has asked this process to end, before, while (TERM, INT and QUIT, which
   /// the command was sent) or after a command ran, else 0. For those that run one command after the
@@ -92,13 +106,14 @@ class Supervisor {
   int asked_to_end() const;
 
   /// Whether the command has been started and its end not yet seen.
-  bool running() const;
+  bool running(int place = 0) const;
   /// The command's process id while it runs, else 0; and the guard's.
-  int command_pid() const;
-  int guard_pid() const;
+  int command_pid(int place = 0) const;
+  int guard_pid(int place = 0) const;
 
  private:
   struct State;
+  GuardedRun& at(int place) const;
   std::unique_ptr<State> state_;
 };
 

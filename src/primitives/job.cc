@@ -47,15 +47,21 @@ std::vector<JobDependency> decode_edges(std::string_view text) {
   return edges;
 }
 
-/// `wait` replies: the number of pending names is at `count`, the names behind it.
+/// `wait` replies: the numbers of pending and of unknown names are at `count`, the names behind.
 JobWaiting decode_waiting(const Reply& r, size_t count, TimePoint now) {
   JobWaiting w;
   w.look_at = now + ms(r.at(1));
   const auto pending = static_cast<size_t>(r.at(count).number());
-  for (size_t i = count + 1; i < r.size(); ++i) {
-    (i <= count + pending ? w.pending : w.unknown).push_back(r.at(i).text());
-  }
+  const auto unknown = static_cast<size_t>(r.at(count + 1).number());
+  const size_t first = count + 2;
+  for (size_t i = 0; i < pending; ++i) w.pending.push_back(r.at(first + i).text());
+  for (size_t i = 0; i < unknown; ++i) w.unknown.push_back(r.at(first + pending + i).text());
   return w;
+}
+
+/// Where the messages begin that its script could not push.
+size_t behind_names(const JobWaiting& waiting, size_t count) {
+  return count + 2 + waiting.pending.size() + waiting.unknown.size();
 }
 
 JobDependencyEnded decode_ended(const Reply& r) {
@@ -120,7 +126,11 @@ Task<JobAnswer> JobRun::ask(JobRequest request, Patience patience) {
     co_await deliver(scripts_, r, 3, patience);
     co_return JobGranted{answer.sent + ms(r.at(1)), static_cast<int>(r.at(2).number())};
   }
-  if (word == "wait") co_return decode_waiting(r, 3, loop_.now());
+  if (word == "wait") {
+    JobWaiting waiting = decode_waiting(r, 3, loop_.now());
+    co_await deliver(scripts_, r, behind_names(waiting, 3), patience);
+    co_return waiting;
+  }
   if (word == "dependency") {
     co_await deliver(scripts_, r, 4, patience);
     co_return decode_ended(r);
@@ -130,6 +140,7 @@ Task<JobAnswer> JobRun::ask(JobRequest request, Patience patience) {
   }
   if (word == "done") co_return JobDone{state_of(r.at(1)), static_cast<int>(r.at(2).number())};
   if (word == "full") co_return JobRunFull{};
+  if (word == "gone") co_return JobGone{};
   if (word != "cycle") throw unexpected_reply(scripts::job_start, r);
   JobCycle cycle;
   for (size_t i = 1; i < r.size(); ++i) cycle.path.push_back(r.at(i).text());
@@ -167,13 +178,28 @@ Task<JobsAnswer> JobRun::wait(std::string token, std::vector<std::string> names,
                               Duration lost_after, TimePoint until, Patience first,
                               std::function<void(const JobWaiting&)> on_wait) {
   std::vector<std::string> args{token, keys_.mailbox(run_, token),
-                                std::to_string(to_ms(lost_after))};
+                                std::to_string(to_ms(lost_after)), ""};
   args.insert(args.end(), names.begin(), names.end());
+  return wait_for(std::move(token), std::move(args), until, first, std::move(on_wait));
+}
+
+Task<JobsAnswer> JobRun::join(std::string token, std::string name, TimePoint until, Patience first,
+                              std::function<void(const JobWaiting&)> on_wait) {
+  std::vector<std::string> args{token, keys_.mailbox(run_, token), "0", "j", std::move(name)};
+  return wait_for(std::move(token), std::move(args), until, first, std::move(on_wait));
+}
+
+Task<JobsAnswer> JobRun::wait_for(std::string token, std::vector<std::string> args, TimePoint until,
+                                  Patience first, std::function<void(const JobWaiting&)> on_wait) {
   auto asking = [this, args](Patience patience) -> Task<JobsAnswer> {
     const Answer answer = co_await call(scripts::job_wait, args, false, patience);
     const Reply& r = answer.reply;
     const std::string_view word = r.word();
-    if (word == "wait") co_return decode_waiting(r, 2, loop_.now());
+    if (word == "wait") {
+      JobWaiting waiting = decode_waiting(r, 2, loop_.now());
+      co_await deliver(scripts_, r, behind_names(waiting, 2), patience);
+      co_return waiting;
+    }
     if (word != "done" && word != "failed") throw unexpected_reply(scripts::job_wait, r);
     co_await deliver(scripts_, r, word == "done" ? 1 : 4, patience);
     if (word == "done") co_return JobsDone{};
@@ -217,6 +243,7 @@ Task<void> JobRun::leave(std::string token, std::string name, Patience patience)
   std::vector<std::string> args{std::move(token), std::move(name), "0", "0"};
   const Answer answer = co_await call(scripts::job_finish, std::move(args), false, patience);
   if (answer.reply.word() != "left") throw unexpected_reply(scripts::job_finish, answer.reply);
+  co_await deliver(scripts_, answer.reply, 1, patience);
 }
 
 Task<JobRun::Marked> JobRun::mark(std::string name, JobState state, Holder who, Duration keep,

@@ -69,9 +69,11 @@ struct JobCycle {
   std::vector<std::string> path;  ///< from the job back to itself
 };
 struct JobRunFull {};
+/// This request has given up before.
+struct JobGone {};
 
 using JobAnswer = std::variant<JobGranted, JobWaiting, JobDependencyEnded, JobRunning, JobDone,
-                               JobCycle, JobRunFull>;
+                               JobCycle, JobRunFull, JobGone>;
 
 /// What waiting for jobs came to.
 struct JobsDone {};
@@ -114,6 +116,10 @@ class JobRun {
   Task<JobsAnswer> wait(std::string token, std::vector<std::string> names, Duration lost_after,
                         TimePoint until, redis::Patience first,
                         std::function<void(const JobWaiting&)> on_wait);
+  /// Until somebody else's run of this job has ended, or nobody runs it any more: then it has ended
+  /// in the state running, waiting or unknown.
+  Task<JobsAnswer> join(std::string token, std::string name, TimePoint until, redis::Patience first,
+                        std::function<void(const JobWaiting&)> on_wait);
 
   struct Marked {
     enum class What { marked, running, absent } what;
@@ -131,6 +137,8 @@ class JobRun {
  private:
   Task<redis::Answer> call(const redis::Script& script, std::vector<std::string> args, bool index,
                            redis::Patience patience);
+  Task<JobsAnswer> wait_for(std::string token, std::vector<std::string> args, TimePoint until,
+                            redis::Patience first, std::function<void(const JobWaiting&)> on_wait);
   template <class Answer, class Ask>
   Task<Answer> ask_and_wait(Ask ask, std::string token, TimePoint until, redis::Patience first,
                             std::function<void(const JobWaiting&)> on_wait);

@@ -38,6 +38,8 @@ class Keys {
   std::string state(std::string_view name) const { return key(name, "state"); }
   std::string state_watching(std::string_view name) const { return key(name, "statew"); }
   std::string state_calling(std::string_view name) const { return key(name, "statec"); }
+  std::string breaker(std::string_view name) const { return key(name, "breaker"); }
+  std::string breaker_reporters(std::string_view name) const { return key(name, "breakerr"); }
   /// Of a run: its jobs, who waits, who waits for whom.
   std::string jobs(std::string_view run) const { return key(run, "job"); }
   std::string job_waiters(std::string_view run) const { return key(run, "jobw"); }
@@ -47,7 +49,7 @@ class Keys {
   /// Of all kinds: what scripts answered about things of that name, when they are traced.
   std::string trace(std::string_view name) const { return key(name, "trace"); }
   /// The index of one bucket's things of a kind: "lock", "elect", "queue", "barrier", "state",
-  /// "job" (of runs).
+  /// "breaker", "job" (of runs).
   std::string index(int bucket, std::string_view kind) const;
   std::string index_of(std::string_view name, std::string_view kind) const {
     return index(bucket_of(name), kind);

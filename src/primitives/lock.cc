@@ -198,44 +198,25 @@ Task<LockReleased> Lock::release(std::string token, Duration least, bool timed_o
   co_return result;
 }
 
-Task<Lock::Revoked> Lock::revoke(std::string token, std::string successor, Patience patience,
-                                 Holder by) {
+Task<LockService::Revoked> Lock::revoke_by(std::string token, std::string successor, Holder by,
+                                           Patience patience) {
   std::vector<std::string> keys{hold_keys_[0], hold_keys_[1]};
   if (!changes_.empty()) keys.push_back(changes_);
   std::vector<std::string> args{std::move(token), std::move(successor), encode(by)};
   const Answer answer =
       co_await run(scripts::lock_revoke, std::move(keys), std::move(args), patience);
-  const Reply& r = answer.reply;
-  Revoked result;
-  if (r.word() == "gone" || r.word() == "absent") {
-    result.what = r.word() == "gone" ? Revoked::What::gone : Revoked::What::no_successor;
-    co_return result;
-  }
-  if (r.word() != "revoked") throw unexpected_reply(scripts::lock_revoke, r);
-  co_await deliver(r, 2, patience);
-  result = {Revoked::What::revoked, Millis(r.at(1).number())};
+  const Revoked result = decode_revoked(answer.reply);
+  if (result.what == Revoked::What::revoked) co_await deliver(answer.reply, 2, patience);
   co_return result;
 }
 
-Task<Lock::Forgotten> Lock::forget(Patience patience) {
+Task<LockService::Forgotten> Lock::forget(Patience patience) {
   std::vector<std::string> keys = hold_keys_;
   keys.push_back(keys_.index_of(name_, noun(kind_)));
   std::vector<std::string> args{name_};
   const Answer answer =
       co_await run(scripts::lock_forget, std::move(keys), std::move(args), patience);
-  const std::string_view word = answer.reply.word();
-  using What = Forgotten::What;
-  Forgotten result;
-  if (word == "held") {
-    result = {What::held, decode_holder(answer.reply.at(1).text())};
-  } else if (word == "forgotten" || word == "absent" || word == "waited") {
-    result.what = word == "forgotten" ? What::forgotten
-                  : word == "absent"  ? What::absent
-                                      : What::waited;
-  } else {
-    throw unexpected_reply(scripts::lock_forget, answer.reply);
-  }
-  co_return result;
+  co_return decode_forgotten(answer.reply);
 }
 
 }  // namespace dcoord::primitives

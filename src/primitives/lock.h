@@ -24,6 +24,9 @@ enum class LockMode { exclusive, shared, slot };
 /// recorded for observers.
 enum class LockKind { lock, elect };
 
+/// The limit of a lock that several servers keep; lua/lib/quorum_state.lua has the same.
+inline constexpr int kKeptByServers = -1;
+
 /// What is asked for. The token identifies the request: the same token asks again for the same
 /// thing and never counts twice.
 struct LockRequest {
@@ -51,12 +54,13 @@ struct LockGranted {
 /// In line.
 struct LockWaiting {
   TimePoint look_at;    ///< when to ask again at the latest
-  long long place = 0;  ///< 0 is the head of the line
+  long long place = 0;  ///< 0 is the head of the line; -1: there is no order among those that wait
   long long in_line = 0;
   std::string ticket;  ///< keeps the place if it was purged: pass it on
   Holder holder;
   Duration held_for{};
   Duration lease_left{};
+  std::string trouble;  ///< why nobody can have it now; of several servers
 };
 
 /// Not free, and no wait was wanted.
@@ -75,18 +79,22 @@ struct LockRefused {
     revoked,    ///< the hold of this token, or the one it is nested in, was taken away
     gone,       ///< this token was released or left before
     limit,      ///< others hold or wait under another limit or pool: `limit`, `pool`
+    servers,    ///< others hold or wait, on other servers together with this one: `server`, `kept`
   };
   Why why;
-  Holder holder;
-  int limit = 0;
-  std::vector<std::string> pool;
+  Holder holder = {};
+  int limit = 0;  ///< kKeptByServers: they have it on several servers
+  std::vector<std::string> pool = {};
+  std::string server = {};
+  std::string kept = {};  ///< by which servers; "" by that one alone
 };
 
 using LockAnswer = std::variant<LockGranted, LockWaiting, LockHeld, LockRefused>;
 
 struct LockRenewed {
   TimePoint valid_end;
-  Millis server_time{};  ///< the server's clock, to compare rates with
+  /// The server's clock, to compare rates with; of several servers none.
+  std::optional<Millis> server_time;
 };
 struct LockLost {
   bool revoked = false;  ///< taken away by an operator; else the lease ended
@@ -160,11 +168,62 @@ struct LockListing {
   std::function<bool(const std::string& name)> wanted{};  ///< null: every one
 };
 
-/// The lock over its scripts. Holds no state of its own; every call may throw what
-/// ScriptRunner::run throws. With a runner that wants replicas to have what was written, a grant
-/// that too few acknowledged is released again and thrown as Error (unavailable; unknown when
-/// the release was not confirmed), and such a renewal is thrown, too.
-class Lock {
+/// A lock as whoever takes, holds or looks at it sees it: on one server (Lock), or on several of
+/// which a majority counts (QuorumLock). Every call may throw what ScriptRunner::run throws.
+class LockService {
+ public:
+  virtual ~LockService() = default;
+
+  /// Asks without standing in line: granted, held or refused.
+  virtual Task<LockAnswer> ask_once(LockRequest request, redis::Patience patience) = 0;
+
+  /// Asks and waits until it is decided or `until` has passed: then the last LockWaiting is
+  /// returned, and the request is still in line: leave with release. `on_wait` hears each
+  /// LockWaiting. `first` bounds the first answer; once in line a lost connection is retried until
+  /// `until`. Cancelling leaves the request in line, too.
+  virtual Task<LockAnswer> acquire(LockRequest request, TimePoint until, redis::Patience first,
+                                   std::function<void(const LockWaiting&)> on_wait) = 0;
+
+  /// To go on with a hold that another object, or another process, was granted.
+  virtual void adopt(const LockRequest& request, const LockGranted& granted) = 0;
+
+  /// Raises the end of the lease. Trying ends at patience.until, which is to be before the lease's
+  /// end.
+  virtual Task<std::variant<LockRenewed, LockLost>> renew(std::string token, Duration ttl,
+                                                          redis::Patience patience) = 0;
+
+  /// Releases the hold, or leaves the line. `least`: the hold stays taken at least that long since
+  /// its grant.
+  virtual Task<LockReleased> release(std::string token, Duration least, bool timed_out,
+                                     redis::Patience patience) = 0;
+
+  struct Revoked {
+    enum class What { revoked, gone, no_successor } what;  ///< gone: that token does not hold
+    Millis lease_left = {};
+  };
+  /// Takes a hold away; the waiter with the token `successor`, unless that is "", shall be the
+  /// next.
+  virtual Task<Revoked> revoke(std::string token, std::string successor,
+                               redis::Patience patience) = 0;
+
+  struct Forgotten {
+    enum class What { forgotten, absent, held, waited } what;
+    Holder holder = {};
+  };
+  virtual Task<Forgotten> forget(redis::Patience patience) = 0;
+
+  virtual Task<LockView> show(int waiters, redis::Patience patience) = 0;
+
+  virtual const std::string& name() const = 0;
+  /// Where its holder is told that the hold was taken away.
+  virtual std::string mailbox(std::string_view token) const = 0;
+};
+
+/// The lock on one server (or a cluster), over its scripts. Holds no state of its own. With a
+/// runner that wants replicas to have what was written, a grant that too few acknowledged is
+/// released again and thrown as Error (unavailable; unknown when the release was not confirmed),
+/// and such a renewal is thrown, too.
+class Lock final : public LockService {
  public:
   Lock(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name,
        LockKind kind = LockKind::lock);
@@ -174,29 +233,26 @@ class Lock {
   Task<LockAnswer> ask(LockRequest request, bool wait, std::string ticket,
                        redis::Patience patience);
 
-  /// Asks and waits by mailbox until it is decided or `until` has passed: then the last LockWaiting
-  /// is returned, and the request is still in line: leave with release. `on_wait` hears each
-  /// LockWaiting. `first` bounds the first answer; once in line a lost connection is retried until
-  /// `until`. Cancelling leaves the request in line, too.
+  Task<LockAnswer> ask_once(LockRequest request, redis::Patience patience) override {
+    return ask(std::move(request), false, "", patience);
+  }
+  /// Waits by mailbox, in line.
   Task<LockAnswer> acquire(LockRequest request, TimePoint until, redis::Patience first,
-                           std::function<void(const LockWaiting&)> on_wait);
-
+                           std::function<void(const LockWaiting&)> on_wait) override;
+  void adopt(const LockRequest&, const LockGranted&) override {}
   Task<std::variant<LockRenewed, LockLost>> renew(std::string token, Duration ttl,
-                                                  redis::Patience patience);
-
-  /// Releases the hold, or leaves the line. `least`: the hold stays taken at least that long since
-  /// its grant.
+                                                  redis::Patience patience) override;
   Task<LockReleased> release(std::string token, Duration least, bool timed_out,
-                             redis::Patience patience);
-
-  struct Revoked {
-    enum class What { revoked, gone, no_successor } what;  ///< gone: that token does not hold
-    Millis lease_left{};
-  };
-  /// Takes a hold away; the waiter with the token `successor`, unless that is "", shall be the
-  /// next.
-  Task<Revoked> revoke(std::string token, std::string successor, redis::Patience patience,
-                       Holder by = {});
+                             redis::Patience patience) override;
+  Task<Revoked> revoke(std::string token, std::string successor,
+                       redis::Patience patience) override {
+    return revoke_by(std::move(token), std::move(successor), {}, patience);
+  }
+  /// The same, and the log tells which operator it was.
+  Task<Revoked> revoke_by(std::string token, std::string successor, Holder by,
+                          redis::Patience patience);
+  Task<Forgotten> forget(redis::Patience patience) override;
+  Task<LockView> show(int waiters, redis::Patience patience) override;
 
   /// What reclaim may take away.
   struct Leftover {
@@ -225,17 +281,8 @@ class Lock {
   /// Begins to count anew: counters and histograms. False when there is no such lock.
   Task<bool> reset_statistics(redis::Patience patience);
 
-  struct Forgotten {
-    enum class What { forgotten, absent, held, waited } what;
-    Holder holder;
-  };
-  Task<Forgotten> forget(redis::Patience patience);
-
-  Task<LockView> show(int waiters, redis::Patience patience);
-
-  const std::string& name() const { return name_; }
-  std::string mailbox(std::string_view token) const { return keys_.mailbox(name_, token); }
-  redis::ScriptRunner& scripts() { return scripts_; }
+  const std::string& name() const override { return name_; }
+  std::string mailbox(std::string_view token) const override { return keys_.mailbox(name_, token); }
 
  private:
   Task<redis::Answer> run(const redis::Script& script, std::vector<std::string> keys,

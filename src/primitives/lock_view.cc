@@ -65,7 +65,7 @@ LockParty decode_waiter_entry(const Reply& r, size_t i) {
 }
 
 /// One element of what lock/show answers.
-LockView decode_view(std::string name, const Reply& r, Millis server_time, bool all) {
+LockView decode_element(std::string name, const Reply& r, Millis server_time, bool all) {
   LockView view;
   view.name = std::move(name);
   view.server_time = server_time;
@@ -113,13 +113,13 @@ std::vector<LockView> decode_views(const Reply& r, LockKind kind,
       throw layout_error(fmt::format("{} '{}': this lock has layout {}, this dcoord knows {}",
                                      noun(kind), name, r.at(i).at(1).number(), kLayout));
     }
-    views.push_back(decode_view(name, r.at(i), server_time, all));
+    views.push_back(decode_element(name, r.at(i), server_time, all));
   }
   return views;
 }
 
-redis::Call show_call(const Keys& keys, LockKind kind, const std::vector<std::string>& names,
-                      size_t from, size_t to, const LockListing& listing) {
+redis::Call show_calls(const Keys& keys, LockKind kind, const std::vector<std::string>& names,
+                       size_t from, size_t to, const LockListing& listing) {
   redis::Call call;
   call.script = &scripts::lock_show;
   for (size_t i = from; i < to; ++i) {
@@ -149,16 +149,40 @@ std::vector<std::string> split_names(std::string_view names) {
   return out;
 }
 
-Task<LockView> Lock::show(int waiters, Patience patience) {
+redis::Call show_call(const Keys& keys, LockKind kind, const std::string& name, int waiters) {
   LockListing listing;
   listing.waiters = waiters;
   listing.all = true;
-  std::vector<std::string> names{name_};
-  redis::Call call = show_call(keys_, kind_, names, 0, 1, listing);
+  return show_calls(keys, kind, {name}, 0, 1, listing);
+}
+
+LockView decode_view(std::string name, const Reply& reply) {
+  return std::move(decode_views(reply, LockKind::lock, {std::move(name)}, 0, true).front());
+}
+
+LockService::Revoked decode_revoked(const Reply& r) {
+  using What = LockService::Revoked::What;
+  if (r.word() == "gone") return {What::gone};
+  if (r.word() == "absent") return {What::no_successor};
+  if (r.word() != "revoked") throw unexpected_reply(scripts::lock_revoke, r);
+  return {What::revoked, Millis(r.at(1).number())};
+}
+
+LockService::Forgotten decode_forgotten(const Reply& r) {
+  using What = LockService::Forgotten::What;
+  const std::string_view word = r.word();
+  if (word == "held") return {What::held, decode_holder(r.at(1).text())};
+  if (word == "forgotten") return {What::forgotten};
+  if (word == "absent") return {What::absent};
+  if (word == "waited") return {What::waited};
+  throw unexpected_reply(scripts::lock_forget, r);
+}
+
+Task<LockView> Lock::show(int waiters, Patience patience) {
+  redis::Call call = show_call(keys_, kind_, name_, waiters);
   const Answer answer =
       co_await run(*call.script, std::move(call.keys), std::move(call.args), patience);
-  std::vector<LockView> views = decode_views(answer.reply, kind_, names, 0, true);
-  co_return std::move(views.front());
+  co_return decode_view(name_, answer.reply);
 }
 
 Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& keys, LockKind kind,
@@ -180,7 +204,7 @@ Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& 
     const size_t together = std::min(ranges.size(), kCallsTogether);
     std::vector<redis::Call> calls;
     for (size_t i = 0; i < together; ++i) {
-      calls.push_back(show_call(keys, kind, names, ranges[i].first, ranges[i].second, listing));
+      calls.push_back(show_calls(keys, kind, names, ranges[i].first, ranges[i].second, listing));
     }
     const std::vector<Answer> answers = co_await runner.run_all(std::move(calls), patience);
     std::vector<std::pair<size_t, size_t>> rest;

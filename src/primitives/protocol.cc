@@ -20,7 +20,8 @@ using redis::Reply;
 
 constexpr int kPage = 1000;  // names a call, so that none holds the server for long
 
-/// The delay that a `look N` message asks for; nothing for other messages.
+}  // namespace
+
 std::optional<Duration> look_delay(std::string_view message) {
   if (!message.starts_with("look ")) return std::nullopt;
   message.remove_prefix(5);
@@ -28,8 +29,6 @@ std::optional<Duration> look_delay(std::string_view message) {
   std::from_chars(message.data(), message.data() + message.size(), n);
   return Millis(std::max(0LL, n));
 }
-
-}  // namespace
 
 std::string shortfall(const redis::Replicated& replicated) {
   std::string text = fmt::format("only {} of {} replicas acknowledged it", replicated.acknowledged,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,9 @@ Error unexpected_reply(const redis::Script& script, const redis::Reply& reply);
 /// `from` of its reply. They are hints: that one could not be pushed is no failure.
 Task<void> deliver(redis::ScriptRunner& runner, const redis::Reply& reply, size_t from,
                    redis::Patience patience);
+
+/// The delay that a message, `look N`, asks for; nothing for other messages.
+std::optional<Duration> look_delay(std::string_view message);
 
 /// Waits until `look`, or until a message says to look again earlier.
 Task<void> wait_for_look(Loop& loop, redis::ScriptRunner& runner, std::string mailbox,

@@ -20,7 +20,7 @@ using redis::Answer;
 using redis::Patience;
 using redis::Reply;
 
-constexpr size_t kAllParts = 8;
+constexpr size_t kConsuming = 8, kAllParts = 9;
 
 Pushed decode_push(const Reply& r) {
   using What = Pushed::What;
@@ -94,7 +94,7 @@ size_t own_size(const Reply& r) {
 Queue::Queue(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name)
     : loop_(loop), scripts_(scripts), keys_(keys), name_(std::move(name)) {
   parts_.push_back(keys_.queue(name_));
-  for (const char* part : {"r", "l", "b", "t", "d", "q", "w"})
+  for (const char* part : {"r", "l", "b", "t", "d", "q", "w", "f"})
     parts_.push_back(keys_.queue_part(name_, part));
 }
 
@@ -109,16 +109,17 @@ Task<Answer> Queue::run(const redis::Script& script, std::vector<std::string> ke
 
 Task<std::vector<Pushed>> Queue::push(std::string producer, PushOptions options,
                                       std::vector<PushBatch> batches, Patience patience) {
-  std::vector<std::string> keys = parts_;
+  std::vector<std::string> keys = parts(kConsuming);
   for (const char* part : {"p", "o", "i"}) keys.push_back(keys_.queue_part(name_, part));
   keys.push_back(keys_.index_of(name_, "queue"));
+  keys.push_back(parts_.back());
   std::vector<redis::Call> calls;
   calls.reserve(batches.size());
   for (PushBatch& batch : batches) {
     redis::Call call;
     call.script = &scripts::queue_push;
     call.keys = keys;
-    call.args.reserve(10 + batch.items.size());
+    call.args.reserve(11 + batch.items.size());
     call.args = {producer,
                  std::to_string(batch.position),
                  batch.follows ? "f" : "",
@@ -128,7 +129,8 @@ Task<std::vector<Pushed>> Queue::push(std::string producer, PushOptions options,
                  std::to_string(options.max_length),
                  options.id,
                  std::to_string(to_ms(options.window)),
-                 name_};
+                 name_,
+                 options.waits ? mailbox(producer) : ""};
     std::move(batch.items.begin(), batch.items.end(), std::back_inserter(call.args));
     calls.push_back(std::move(call));
   }
@@ -142,8 +144,10 @@ Task<std::vector<Pushed>> Queue::push(std::string producer, PushOptions options,
   co_return results;
 }
 
-Task<TakeAnswer> Queue::ask(TakeRequest request, bool wait, std::string ticket, Patience patience) {
-  std::string flags = wait ? "w" : "";
+Task<TakeAnswer> Queue::ask(TakeRequest request, bool waits, std::string ticket,
+                            Patience patience) {
+  std::string flags = waits ? "w" : "";
+  if (request.until_drained) flags += 'e';
   if (request.steal) flags += 's';
   std::vector<std::string> args{request.token,
                                 std::to_string(to_ms(request.lease)),
@@ -171,24 +175,27 @@ Task<TakeAnswer> Queue::take(TakeRequest request, TimePoint until, Patience firs
     if (waiting == nullptr) co_return answer;
     request.done.clear();
     ticket = waiting->ticket;
-    co_await wait_for_look(loop_, scripts_, mailbox(request.token),
-                           std::min(waiting->look_at, until));
+    co_await wait(request.token, std::min(waiting->look_at, until));
     patience = {std::max(until, add(loop_.now(), answer_time)), kNever};
     if (loop_.now() >= until) co_return answer;
   }
 }
 
+Task<void> Queue::wait(std::string token, TimePoint look_at) {
+  co_await wait_for_look(loop_, scripts_, mailbox(token), look_at);
+}
+
 Task<long long> Queue::leave(std::string token, Patience patience) {
   std::vector<std::string> args{std::move(token)};
   const Answer answer =
-      co_await run(scripts::queue_leave, parts(kAllParts), std::move(args), patience);
+      co_await run(scripts::queue_leave, parts(kConsuming), std::move(args), patience);
   if (answer.reply.word() != "left") throw unexpected_reply(scripts::queue_leave, answer.reply);
   co_await deliver(scripts_, answer.reply, 2, patience);
   co_return answer.reply.at(1).number();
 }
 
 Task<Acked> Queue::ack(std::string request, std::vector<std::string> receipts, Patience patience) {
-  std::vector<std::string> keys{parts_[0], parts_[3], parts_[4]};
+  std::vector<std::string> keys{parts_[0], parts_[3], parts_[4], parts_[6], parts_[7]};
   std::vector<std::string> args{std::move(request)};
   args.insert(args.end(), receipts.begin(), receipts.end());
   const Answer answer =
@@ -200,7 +207,9 @@ Task<Acked> Queue::ack(std::string request, std::vector<std::string> receipts, P
     acked.count = static_cast<long long>(receipts.size());
   } else if (r.word() == "done") {
     acked.count = r.at(1).number();
-    for (size_t i = 2; i < r.size(); ++i) acked.gone.push_back(r.at(i).text());
+    const size_t end = 3 + static_cast<size_t>(r.at(2).number());
+    for (size_t i = 3; i < end; ++i) acked.gone.push_back(r.at(i).text());
+    co_await deliver(scripts_, r, end, patience);
   } else {
     throw unexpected_reply(scripts::queue_ack, r);
   }
@@ -215,7 +224,7 @@ Task<std::optional<long long>> Queue::nack(std::string request, std::vector<std:
                                 fate == Fate::dead ? encode(cause) : ""};
   args.insert(args.end(), receipts.begin(), receipts.end());
   const Answer answer =
-      co_await run(scripts::queue_nack, parts(kAllParts), std::move(args), patience);
+      co_await run(scripts::queue_nack, parts(kConsuming), std::move(args), patience);
   const Reply& r = answer.reply;
   if (r.word() == "again") co_return std::nullopt;
   if (r.word() != "returned") throw unexpected_reply(scripts::queue_nack, r);

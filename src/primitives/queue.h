@@ -16,7 +16,9 @@
 namespace dcoord::primitives {
 
 /// One script pushes at most so many items, takes so many, ends so many deliveries.
-inline constexpr int kMostPushed = 2000, kMostTaken = 500, kMostAcked = 2000;
+inline constexpr int kMostPushed = 2000, kMostTaken = 250, kMostAcked = 2000;
+/// Of items with a delay, a lane or a priority, and of those that are given back.
+inline constexpr int kMostMoved = 250;
 inline constexpr int kNormalPriority = 5;
 
 /// What all items of a push have in common.
@@ -28,6 +30,7 @@ struct PushOptions {
   std::string
       id;  ///< for a single item: one with the same id, pushed within `window`, stands for it
   Duration window = std::chrono::hours(1);
+  bool waits = false;  ///< when it is full, call the producer as soon as there is room, see wait()
 };
 
 /// Items on their way. A producer's position counts its items; an item at a position below what was
@@ -61,6 +64,8 @@ struct TakeRequest {
   Duration lease = std::chrono::seconds(30);
   std::string lane;  ///< of its own
   bool steal = false;
+  /// Wait only while something is left, delayed or in flight, that may become ready.
+  bool until_drained = false;
   int max_attempts = 0;           ///< one that was tried so often goes to the dead; 0: none does
   std::string who;                ///< shown to others
   std::vector<std::string> done;  ///< receipts to acknowledge in the same step
@@ -111,7 +116,8 @@ struct PeekedItem {
   int attempts = 0;
   int priority = kNormalPriority;
   std::string lane;
-  Millis since{};  ///< wall clock of the server: ready or dead since
+  Millis since{};         ///< wall clock of the server: ready or dead since
+  bool returned = false;  ///< its lease has ended: it comes before what is ready
   DeathCause cause;
   std::string payload;
 };
@@ -145,15 +151,18 @@ class Queue {
   Task<std::vector<Pushed>> push(std::string producer, PushOptions options,
                                  std::vector<PushBatch> batches, redis::Patience patience);
 
-  /// Asks once; with `wait` it stands in line afterwards. `ticket` is that of the last
+  /// Asks once; with `waits` it stands in line afterwards. `ticket` is that of the last
   /// QueueWaiting, or "".
-  Task<TakeAnswer> ask(TakeRequest request, bool wait, std::string ticket,
+  Task<TakeAnswer> ask(TakeRequest request, bool waits, std::string ticket,
                        redis::Patience patience);
 
   /// Asks and waits by mailbox until there are items or `until` has passed: then the last
   /// QueueWaiting is returned, and the request is still in line: leave. `first` bounds the first
   /// answer; once in line a lost connection is retried until `until`.
   Task<TakeAnswer> take(TakeRequest request, TimePoint until, redis::Patience first);
+
+  /// Of a request, or a producer, that waits: returns at that moment, or earlier when it is called.
+  Task<void> wait(std::string token, TimePoint look_at);
 
   /// Leaves the line, and gives back what was handed over. How many items that were.
   Task<long long> leave(std::string token, redis::Patience patience);
@@ -171,10 +180,12 @@ class Queue {
                                                      Millis* server_time = nullptr);
 
   Task<QueueView> show(redis::Patience patience);
-  enum class Part { ready, lanes, delayed, dead };
-  /// Items of Part::ready (without lane and priority), lanes (with one) or dead, `from` on; fewer
-  /// than asked for when they are large.
+  enum class Part { ready, lanes, due, delayed, dead };
+  /// Items of Part::ready (without lane and priority), lanes (with one), due (what the next call
+  /// makes ready) or dead, `from` on; fewer than asked for when they are large.
   Task<std::vector<PeekedItem>> peek(Part part, long long from, int most, redis::Patience patience);
+  /// The first `most` that are ready, as they would be taken; those of workers' lanes last.
+  Task<std::vector<PeekedItem>> next(long long most, redis::Patience patience);
   /// How many were thrown away. Of the dead, `ids` only if there are any.
   Task<long long> purge(Part part, std::vector<std::string> ids, redis::Patience patience);
   /// Makes dead items ready again, all without `ids`. How many.
@@ -194,7 +205,7 @@ class Queue {
   redis::ScriptRunner& scripts_;
   const Keys& keys_;
   std::string name_;
-  std::vector<std::string> parts_;
+  std::vector<std::string> parts_;  ///< and those that wait for room
 };
 
 /// All queues of the namespace that were ever pushed to, in the order of their names.

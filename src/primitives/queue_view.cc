@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/error.h"
@@ -59,14 +60,15 @@ QueueView decode_queue_view(std::string name, const Reply& r) {
 }
 
 Task<QueueView> Queue::show(Patience patience) {
-  const Answer answer = co_await run(scripts::queue_show, parts_, {}, patience);
+  const Answer answer = co_await run(scripts::queue_show, parts(8), {}, patience);
   co_return decode_queue_view(name_, answer.reply);
 }
 
 Task<std::vector<PeekedItem>> Queue::peek(Part part, long long from, int most, Patience patience) {
-  std::vector<std::string> keys{parts_[1], parts_[2], parts_[3], parts_[5]};
+  std::vector<std::string> keys{parts_[1], parts_[2], parts_[3], parts_[5], parts_[4]};
   std::vector<std::string> args{part == Part::ready   ? "ready"
                                 : part == Part::lanes ? "lanes"
+                                : part == Part::due   ? "due"
                                                       : "dead",
                                 std::to_string(from), std::to_string(std::min(most, kMostTaken))};
   const Answer answer =
@@ -81,10 +83,58 @@ Task<std::vector<PeekedItem>> Queue::peek(Part part, long long from, int most, P
     item.priority = static_cast<int>(r.at(i + 2).number());
     item.lane = r.at(i + 3).text();
     item.since = Millis(r.at(i + 4).number());
+    item.returned = part == Part::due && r.at(i + 5).text() == "returned";
     item.cause = decode_death_cause(r.at(i + 5).text());
     item.payload = r.at(i + 6).text();
     items.push_back(std::move(item));
   }
+  co_return items;
+}
+
+namespace {
+
+/// Where an item stands among all that are ready: by group, and in most by lane, priority and age.
+enum Group { kHigh, kReturned, kListed, kDelayed, kLow, kLanes };
+struct Ranked {
+  Group group;
+  PeekedItem item;
+};
+
+Group group_of(const PeekedItem& item, bool due) {
+  if (!item.lane.empty()) return kLanes;
+  if (item.priority != kNormalPriority) return item.priority > kNormalPriority ? kHigh : kLow;
+  return !due ? kListed : item.returned ? kReturned : kDelayed;
+}
+
+bool comes_before(const Ranked& a, const Ranked& b) {
+  if (a.group != b.group || a.group == kListed || a.group == kDelayed) return a.group < b.group;
+  const auto order = [](const PeekedItem& item) {
+    return std::make_tuple(std::string_view(item.lane), -item.priority, std::stoll(item.id));
+  };
+  return order(a.item) < order(b.item);
+}
+
+}  // namespace
+
+Task<std::vector<PeekedItem>> Queue::next(long long most, Patience patience) {
+  std::vector<Ranked> all;
+  for (const Part part : {Part::due, Part::lanes, Part::ready}) {
+    for (long long from = 0; from < most;) {
+      const int some = static_cast<int>(std::min<long long>(most - from, kMostTaken));
+      Task<std::vector<PeekedItem>> peeking = peek(part, from, some, patience);
+      std::vector<PeekedItem> page = co_await peeking;
+      if (page.empty()) break;
+      from += static_cast<long long>(page.size());
+      for (PeekedItem& item : page) {
+        const Group group = group_of(item, part == Part::due);
+        all.push_back({group, std::move(item)});
+      }
+    }
+  }
+  std::stable_sort(all.begin(), all.end(), comes_before);
+  std::vector<PeekedItem> items;
+  for (size_t i = 0; i < all.size() && static_cast<long long>(i) < most; ++i)
+    items.push_back(std::move(all[i].item));
   co_return items;
 }
 
@@ -95,8 +145,9 @@ Task<long long> Queue::purge(Part part, std::vector<std::string> ids, Patience p
                                                         : "ready"};
   args.insert(args.end(), ids.begin(), ids.end());
   while (true) {
-    const Answer answer = co_await run(scripts::queue_purge, parts(6), args, patience);
+    const Answer answer = co_await run(scripts::queue_purge, parts_, args, patience);
     if (answer.reply.word() != "purged") throw unexpected_reply(scripts::queue_purge, answer.reply);
+    co_await deliver(scripts_, answer.reply, 3, patience);
     const long long now = answer.reply.at(1).number();
     purged += now;
     if (answer.reply.at(2).number() <= 0 || now == 0) co_return purged;
@@ -106,7 +157,7 @@ Task<long long> Queue::purge(Part part, std::vector<std::string> ids, Patience p
 Task<long long> Queue::revive(std::vector<std::string> ids, Patience patience) {
   long long revived = 0;
   while (true) {
-    const Answer answer = co_await run(scripts::queue_revive, parts_, ids, patience);
+    const Answer answer = co_await run(scripts::queue_revive, parts(8), ids, patience);
     if (answer.reply.word() != "revived")
       throw unexpected_reply(scripts::queue_revive, answer.reply);
     const long long now = answer.reply.at(1).number();

@@ -1,46 +1,23 @@
 # Locks in a cluster, as a user meets them.
 load helper
 load lock_helper
+load servers_helper
+load elect_helper
 
-setup() {
-  clean_environment
-  PIDS=() PORTS=()
-  DIR=$(mktemp -d /tmp/dcoord-bats-XXXXXX)
-}
-teardown() {
-  end_background
-  local pid
-  for pid in "${PIDS[@]:-}"; do
-    if [[ -n $pid ]]; then kill -KILL "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; fi
-  done
-  rm -rf "$DIR"
-}
+setup() { setup_servers; }
+teardown() { teardown_servers; }
 
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 20000)); do
-    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-  done
-  echo "$port"
-}
-at() { redis-cli -p "${PORTS[$1]}" "${@:2}"; }
-pings() { [[ $(redis-cli -p "$1" ping 2>/dev/null) == PONG ]]; }
 is_up() { at "$1" cluster info | grep -q cluster_state:ok; }
-replicates() { at "$1" info replication | grep -q master_link_status:up; }
-is_master() { [[ $(at "$1" role | head -n 1) == master ]]; }
 # start_cluster MASTERS REPLICAS: nodes 0 ... are the masters; the replicas behind them are all of node 0.
 start_cluster() {
-  local i port bus buses=() masters=$1 all=$(($1 + $2)) id
+  local i bus buses=() masters=$1 all=$(($1 + $2)) id
   for ((i = 0; i < all; i++)); do
-    port=$(free_port) bus=$(free_port)
-    mkdir "$DIR/$i"
-    printf '%s\n' "port $port" "bind 127.0.0.1" "dir $DIR/$i" "logfile $DIR/$i/log" 'save ""' "cluster-enabled yes" \
-      "cluster-port $bus" "cluster-node-timeout 1200" "repl-diskless-sync-delay 0" >"$DIR/$i/conf"
-    "$SERVER_PROGRAM" "$DIR/$i/conf" >/dev/null 2>&1 3>&- &
-    PIDS+=($!) PORTS+=("$port") buses+=("$bus")
-    wait_until 30 pings "$port"
+    bus=$(free_port)
+    server "$i" "$(free_port)" "cluster-enabled yes" "cluster-port $bus" "cluster-node-timeout 1200" \
+      "repl-diskless-sync-delay 0"
+    buses+=("$bus")
     ((i >= masters)) || at "$i" cluster addslotsrange $((16384 * i / masters)) $((16384 * (i + 1) / masters - 1))
-    ((i == 0)) || at 0 cluster meet 127.0.0.1 "$port" "$bus"
+    ((i == 0)) || at 0 cluster meet 127.0.0.1 "${PORTS[$i]}" "$bus"
   done
   for ((i = 0; i < all; i++)); do wait_until 30 is_up "$i"; done
   id=$(at 0 cluster myid)
@@ -110,7 +87,7 @@ name_on_first() {
   hold "$name" -t 30 --renew-every 500ms
   wait_until 30 has_map
   wait_until 30 caught_up
-  kill -KILL "${PIDS[0]}"
+  end_server 0
   export DCOORD_URL=redis-cluster://127.0.0.1:${PORTS[0]},127.0.0.1:${PORTS[1]}
   wait_until 30 is_master 3
   wait_until 30 is_state "$name" held
@@ -159,4 +136,121 @@ name_on_first() {
   expect_code 2
   expect_out_has "critical"
   expect_out_has "127.0.0.1:${PORTS[2]}"
+}
+
+@test "queues: push, wait, work and a list over all nodes, while a queue's slot moves to another one" {
+  start_cluster 3 0
+  local name slot from to
+  for name in a b c d e; do seq 20 | dcoord queue push "$name"; done
+  [[ $(dcoord queue list --json | grep -c '"ready":20') == 5 ]]
+  for name in b c d e; do
+    dcoord queue work "$name" --until-empty --concurrency 2 -- sh -c "cat >>'$DIR/$name.got'; echo >>'$DIR/$name.got'"
+    [[ $(grep . "$DIR/$name.got" | sort -n) == "$(seq 20)" ]]
+  done
+  slot=$(at 0 cluster keyslot "$(for from in 0 1 2; do at "$from" --scan --pattern 'dcoord:*:queue:a'; done)")
+  for from in 0 1 2; do [[ -n $(at "$from" cluster getkeysinslot "$slot" 1) ]] && break; done
+  to=$(((from + 1) % 3))
+  "$DCOORD" queue work a -- sh -c "cat >>'$DIR/a.got'; echo >>'$DIR/a.got'" 3>&- &
+  local worker=$!
+  BACKGROUND+=("$worker")
+  at "$to" cluster setslot "$slot" importing "$(at "$from" cluster myid)"
+  at "$from" cluster setslot "$slot" migrating "$(at "$to" cluster myid)"
+  local key
+  for key in $(at "$from" cluster getkeysinslot "$slot" 100); do
+    at "$from" migrate 127.0.0.1 "${PORTS[$to]}" "$key" 0 5000
+  done
+  for key in 0 1 2; do at "$key" cluster setslot "$slot" node "$(at "$to" cluster myid)"; done
+  echo 21 | dcoord queue push a
+  wait_until 30 sh -c "[ \$(grep -c . '$DIR/a.got') -ge 21 ]"
+  kill "$worker"
+  wait "$worker" || true
+  [[ $(grep . "$DIR/a.got" | sort -n) == "$(seq 21)" ]]
+}
+
+# Moves the slot of a name's keys from node 0 to node 1, with everything in it, a key at a time.
+move_slot() {
+  local slot=$1 from to key
+  from=$(at 0 cluster myid) to=$(at 1 cluster myid)
+  at 1 cluster setslot "$slot" importing "$from" >/dev/null
+  at 0 cluster setslot "$slot" migrating "$to" >/dev/null
+  while key=$(at 0 cluster getkeysinslot "$slot" 1) && [[ -n $key ]]; do
+    at 0 migrate 127.0.0.1 "${PORTS[1]}" "$key" 0 5000 >/dev/null
+    "$DCOORD" elect show "$2" >/dev/null
+  done
+  local i
+  for i in 1 0 2; do at "$i" cluster setslot "$slot" node "$to" >/dev/null; done
+}
+election_key() { at 0 --scan --pattern "dcoord:*:elect:$1" | head -n 1; }
+
+@test "an election goes on while its slot moves to another node, and when that one hands over, terms rise" {
+  start_cluster 3 0
+  local name key
+  for name in e{1..50}; do
+    "$DCOORD" elect run "$name" -- true
+    key=$(election_key "$name")
+    [[ -z $key ]] || break
+  done
+  lead "$name" a -t 6
+  wait_until 30 story_has "a leads 2"
+  lead "$name" b -t 6
+  wait_until 30 standing_by "$name" 1
+  move_slot "$(at 0 cluster keyslot "$key")" "$name"
+  [[ -z $(election_key "$name") && $(at 1 exists "$key") == 1 ]]
+  leads "$name" a
+  run_split dcoord elect resign "$name"
+  expect_code 0
+  wait_until 30 story_has "b leads 3"
+  wait_until 30 standing_by "$name" 1
+  kill -TERM "$LEADER"
+  wait_until 30 story_has "a leads 4"
+  [[ $(grep -c leads "$BATS_TEST_TMPDIR/story") == 3 ]]
+}
+
+@test "an election in a cluster goes on after a failover, in a later term or with the same leader" {
+  start_cluster 3 1
+  local name key
+  for name in e{1..50}; do
+    "$DCOORD" elect run "$name" -- true
+    key=$(election_key "$name")
+    [[ -z $key ]] || break
+  done
+  lead "$name" a -t 30 --renew-every 500ms
+  wait_until 30 story_has "a leads 2"
+  wait_until 30 caught_up
+  export DCOORD_URL=redis-cluster://127.0.0.1:${PORTS[0]},127.0.0.1:${PORTS[1]}
+  end_server 0
+  wait_until 30 is_master 3
+  wait_until 30 leads "$name" a
+  lead "$name" b
+  wait_until 30 standing_by "$name" 1
+  kill -TERM "${BACKGROUND[0]}"
+  wait_until 30 story_has "b leads 3"
+}
+
+@test "barriers, jobs and breakers on every node: waiting, wake-ups and lists" {
+  start_cluster 3 0
+  local i pids=()
+  for i in {1..6}; do
+    dcoord barrier wait "step $i" --parties 2 --progress none >/dev/null 3>&- &
+    pids+=($!)
+    dcoord job run last --run "run $i" --after first --progress none -- sh -c "echo 'last $i' >>$DIR/story" 3>&- &
+    pids+=($!)
+  done
+  BACKGROUND+=("${pids[@]}")
+  announced() { [[ $(dcoord job list -o plain | cut -f3) == "$(printf 'waiting\n%.0s' {1..6})" ]]; }
+  wait_until 20 announced
+  waiting_at() { dcoord barrier show "step $1" --json | grep -q '"waiting":1,'; }
+  for i in {1..6}; do
+    wait_until 20 waiting_at "$i"
+    dcoord barrier wait "step $i" --parties 2 >/dev/null
+    dcoord job run first --run "run $i" -- sh -c "echo 'first $i' >>$DIR/story"
+    dcoord breaker run "api $i" --failure-threshold 1 -- false || true
+  done
+  wait "${pids[@]}"
+  for i in {1..6}; do [[ $(grep " $i\$" "$DIR/story") == "first $i"$'\n'"last $i" ]]; done
+  [[ $(dcoord job list -o plain | cut -f3 | sort | uniq -c | tr -s ' ') == " 12 succeeded" ]]
+  [[ $(dcoord breaker list -o plain | cut -f1,2) == "$(printf 'api %d\topen\n' {1..6})" ]]
+  for i in 0 1 2; do
+    [[ -n $(at "$i" --scan --pattern 'dcoord:*:barrier:*') && -n $(at "$i" --scan --pattern 'dcoord:*:job:*') ]] || return 1
+  done
 }

@@ -1,6 +1,7 @@
 # Elections as a user types them.
 load helper
 load lock_helper
+load elect_helper
 
 setup() {
   clean_environment
@@ -10,20 +11,6 @@ teardown() {
   end_background
   stop_server
 }
-
-# lead NAME CANDIDATE ARGS...: a campaign in the background, whose command runs until it is told to stop, and says so.
-lead() {
-  local name=$1 candidate=$2
-  shift 2
-  "$DCOORD" elect run "$name" --candidate "$candidate" --progress none "$@" -- sh -c "echo $candidate leads \$DCOORD_TERM >>$BATS_TEST_TMPDIR/story
-    trap 'echo $candidate stops >>$BATS_TEST_TMPDIR/story; exit 0' TERM; sleep 1000 & wait" 3>&- 2>>"$BATS_TEST_TMPDIR/messages" &
-  LEADER=$!
-  BACKGROUND+=("$LEADER")
-}
-story_has() { grep -qx "$1" "$BATS_TEST_TMPDIR/story"; }
-leader() { "$DCOORD" elect show "$1" --json | sed 's/.*"leader":{"candidate":"\([^"]*\)".*/\1/'; }
-leads() { [[ $(leader "$1") == "$2" ]]; }
-standing_by() { [[ $("$DCOORD" elect show "$1" --json) == *"\"waiting\":$2,"* ]]; }
 
 @test "run: the command is told its election, candidate, term and fence, and its code passes" {
   run_split "$DCOORD" elect run 'an election' --candidate me -- sh -c 'env; exit 7'
@@ -99,6 +86,10 @@ standing_by() { [[ $("$DCOORD" elect show "$1" --json) == *"\"waiting\":$2,"* ]]
   wait_until 20 story_has "c leads 2"
   [[ $(<"$BATS_TEST_TMPDIR/story") == $'a leads 1\na stops\nc leads 2' ]]
   wait_until 20 standing_by x 2
+  run_split "$DCOORD" elect resign x --json
+  expect_code 0
+  [[ $out == '{"name":"x","leader":"c","term":2,"waiting":2,"lease_ms":'*'}' ]]
+  wait_until 20 story_has "b leads 3"
   run_split "$DCOORD" elect resign y
   expect_code 1
   expect_err_has "nobody leads election 'y'"
@@ -109,7 +100,7 @@ standing_by() { [[ $("$DCOORD" elect show "$1" --json) == *"\"waiting\":$2,"* ]]
   local pid=$!
   BACKGROUND+=("$pid")
   wait_until 20 test -e "$BATS_TEST_TMPDIR/started"
-  "$DCOORD" elect resign x
+  "$DCOORD" elect resign x --anyway
   code=0
   wait "$pid" || code=$?
   [[ $code == 79 ]]
@@ -156,7 +147,7 @@ standing_by() { [[ $("$DCOORD" elect show "$1" --json) == *"\"waiting\":$2,"* ]]
   BACKGROUND+=("$pid")
   # The pauses grow, so that one is long enough.
   wait_until 30 grep -q "running it again in 4s" "$BATS_TEST_TMPDIR/messages"
-  "$DCOORD" elect resign x
+  "$DCOORD" elect resign x --anyway
   code=0
   wait "$pid" || code=$?
   [[ $code == 79 ]]
@@ -191,7 +182,7 @@ standing_by() { [[ $("$DCOORD" elect show "$1" --json) == *"\"waiting\":$2,"* ]]
   wait_until 20 story_has "leads 1"
   kill -HUP "$pid"
   wait_until 20 story_has reloads
-  "$DCOORD" elect resign x
+  "$DCOORD" elect resign x --anyway
   wait_until 20 story_has "leads 2"
 }
 
@@ -239,22 +230,13 @@ standing_by() { [[ $("$DCOORD" elect show "$1" --json) == *"\"waiting\":$2,"* ]]
 }
 
 @test "the service manager is told: ready, status, watchdog, stopping; the command is not" {
-  cat >"$BATS_TEST_TMPDIR/manager.py" <<'P'
-import socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1])
-while True:
-    print(s.recv(4096).decode(), flush=True)
-P
-  python3 "$BATS_TEST_TMPDIR/manager.py" "$SERVER_DIR/notify" >"$BATS_TEST_TMPDIR/told" 3>&- &
-  BACKGROUND+=("$!")
-  wait_until 20 test -S "$SERVER_DIR/notify"
-  NOTIFY_SOCKET=$SERVER_DIR/notify WATCHDOG_USEC=200000 "$DCOORD" elect run x --candidate a -- \
+  start_manager
+  NOTIFY_SOCKET=$MANAGER WATCHDOG_USEC=200000 "$DCOORD" elect run x --candidate a -- \
     sh -c "env | grep -c 'NOTIFY_SOCKET\|WATCHDOG' >$BATS_TEST_TMPDIR/seen; exec sleep 1000" 3>&- &
   local pid=$!
   BACKGROUND+=("$pid")
   wait_until 20 grep -q "^WATCHDOG=1" "$BATS_TEST_TMPDIR/told"
-  NOTIFY_SOCKET=$SERVER_DIR/notify "$DCOORD" elect run x --candidate b --progress none -- true 3>&- &
+  NOTIFY_SOCKET=$MANAGER "$DCOORD" elect run x --candidate b --progress none -- true 3>&- &
   BACKGROUND+=("$!")
   wait_until 20 grep -q "^STATUS=standby in election 'x', place 1 of 1, leader a" "$BATS_TEST_TMPDIR/told"
   [[ $(<"$BATS_TEST_TMPDIR/seen") == 0 ]]
@@ -282,4 +264,73 @@ P
   run_split "$DCOORD" elect run x
   expect_code 64
   [[ $(redis dbsize) == 0 ]]
+}
+
+@test "resign with nobody there to lead next: said, and nothing is changed" {
+  lead x a
+  wait_until 20 story_has "a leads 1"
+  run_split "$DCOORD" elect resign x
+  expect_code 1
+  expect_err_has "nobody stands by in election 'x': a would only lead again"
+  expect_err_has "hint: nothing was changed; --anyway has its command stopped and run again"
+  [[ $(<"$BATS_TEST_TMPDIR/story") == "a leads 1" ]]
+  run_split "$DCOORD" elect resign x --anyway
+  expect_code 0
+  expect_err_has "told a to step down; it leads again when its command has stopped"
+  wait_until 20 story_has "a leads 2"
+}
+
+@test "--on-acquired is bounded in time: the command runs after it all the same" {
+  run_split "$DCOORD" elect run x --on-acquired 'echo acquired; exec sleep 1000' -- echo command
+  expect_code 0
+  expect_out $'acquired\ncommand'
+  expect_err_has "the --on-acquired command took over 10s"
+}
+
+@test "the watchdog is fed on after a loss, while it campaigns again" {
+  start_manager
+  NOTIFY_SOCKET=$MANAGER WATCHDOG_USEC=200000 "$DCOORD" elect run x --candidate a --progress none -- \
+    sh -c "echo leads \$DCOORD_TERM >>$BATS_TEST_TMPDIR/story; exec sleep 1000" 3>&- 2>/dev/null &
+  BACKGROUND+=("$!")
+  wait_until 20 story_has "leads 1"
+  lead x b
+  wait_until 20 standing_by x 1
+  "$DCOORD" elect resign x
+  wait_until 20 story_has "b leads 2"
+  wait_until 20 fed_on_standby
+}
+fed_on_standby() { sed '1,/leader b$/d' "$BATS_TEST_TMPDIR/told" | grep -q "^WATCHDOG=1"; }
+
+@test "--status-fd tells how an election ended: command, lost, refused, interrupted" {
+  run_split "$DCOORD" elect run x --status-fd 5 -- sh -c 'exit 7' 5>"$BATS_TEST_TMPDIR/status"
+  expect_code 7
+  [[ $(<"$BATS_TEST_TMPDIR/status") == "command 7" ]]
+  "$DCOORD" elect run x --once --status-fd 5 -- sh -c "echo >$BATS_TEST_TMPDIR/started; exec sleep 1000" 5>"$BATS_TEST_TMPDIR/status" 3>&- 2>/dev/null &
+  local pid=$!
+  BACKGROUND+=("$pid")
+  wait_until 20 test -e "$BATS_TEST_TMPDIR/started"
+  "$DCOORD" elect resign x --anyway
+  wait "$pid" || true
+  [[ $(<"$BATS_TEST_TMPDIR/status") == "lost 79" ]]
+  lead x a
+  wait_until 20 story_has "a leads 3"
+  run_split "$DCOORD" elect run x -w 0.2 --status-fd 5 -- true 5>"$BATS_TEST_TMPDIR/status"
+  expect_code 75
+  [[ $(<"$BATS_TEST_TMPDIR/status") == "refused 75" ]]
+  "$DCOORD" elect run x --status-fd 5 --progress none -- true 5>"$BATS_TEST_TMPDIR/status" 3>&- &
+  pid=$!
+  BACKGROUND+=("$pid")
+  wait_until 20 standing_by x 1
+  kill -TERM "$pid"
+  wait "$pid" || true
+  [[ $(<"$BATS_TEST_TMPDIR/status") == "interrupted 143" ]]
+}
+
+@test "--heartbeat is the pace of renewals" {
+  run_split "$DCOORD" elect run x -t 30 --heartbeat 200ms -- sh -c "redis-cli -s $SERVER_SOCKET config resetstat >/dev/null
+    until redis-cli -s $SERVER_SOCKET info commandstats | grep -q 'cmdstat_evalsha:calls=3,'; do sleep 0.02; done"
+  expect_code 0
+  run_split "$DCOORD" elect run x --heartbeat 1s --renew-every 1s -- true
+  expect_code 64
+  expect_err_has "--heartbeat and --renew-every are the same"
 }

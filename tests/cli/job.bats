@@ -53,6 +53,9 @@ start() {
   run_split "$DCOORD" job run a -- echo second
   expect_code 0
   expect_out ""
+  expect_err "dcoord: job 'a' of run 'r' is done: it succeeded"
+  run_split "$DCOORD" job run a -q -- echo second
+  expect_err ""
   run_split "$DCOORD" job run a --again -- echo third
   expect_out third
   run_split "$DCOORD" job run a --run other -- echo fourth
@@ -107,6 +110,77 @@ start() {
   code=0
   wait "$second" || code=$?
   [[ $code == 5 ]]
+}
+
+@test "run --join: when the first one dies, waiting or running, the second takes its place" {
+  start b --after a
+  local first=$STARTED
+  wait_until 20 has_state b waiting
+  "$DCOORD" job run b --join --progress none -- sh -c 'exit 6' 3>&- &
+  local second=$!
+  BACKGROUND+=("$second")
+  wait_until 20 blocked 2
+  kill -TERM "$first"
+  wait_until 20 blocked 1
+  "$DCOORD" job run a -- true
+  code=0
+  wait "$second" || code=$?
+  [[ $code == 6 ]]
+  "$DCOORD" job run c -t 1s -- sh -c "echo >$BATS_TEST_TMPDIR/started; exec sleep 1000" 3>&- &
+  first=$!
+  BACKGROUND+=("$first")
+  wait_until 20 test -e "$BATS_TEST_TMPDIR/started"
+  kill -KILL "$first"
+  run_split "$DCOORD" job run c --join --progress none -- echo mine
+  expect_code 0
+  expect_out mine
+}
+
+@test "run: its run is kept for as long as its command runs, however short --keep is" {
+  "$DCOORD" job run a -t 1s --keep 1s -- sh -c "echo >$BATS_TEST_TMPDIR/started; while [ ! -e $BATS_TEST_TMPDIR/go ]; do sleep 0.02; done" 3>&- &
+  local pid=$!
+  BACKGROUND+=("$pid")
+  wait_until 20 test -e "$BATS_TEST_TMPDIR/started"
+  sleep 3  # thrice as long as it would be kept
+  touch "$BATS_TEST_TMPDIR/go"
+  wait "$pid"
+}
+
+@test "run: DCOORD_JOB_RUN and the configuration name the run, too; its command is in the run that it was given" {
+  unset DCOORD_RUN
+  export DCOORD_JOB_RUN=fromenv
+  run_split "$DCOORD" job run outer --run given -- "$DCOORD" job run inner -- sh -c 'echo $DCOORD_RUN'
+  expect_out given
+  run_split "$DCOORD" job run a -- sh -c 'echo $DCOORD_RUN'
+  expect_out fromenv
+  run_split "$DCOORD" job run a --once-per 1h -- echo ran
+  expect_out ran
+  unset DCOORD_JOB_RUN
+  printf '[job]\nrun = "fromfile"\n' >"$CONFIG"
+  run_split "$DCOORD" job run a -- sh -c 'echo $DCOORD_RUN'
+  expect_out fromfile
+}
+
+@test "list: only what is still waited for; graph --json" {
+  "$DCOORD" job run a -- true
+  start c --after a,b --after-any d
+  wait_until 20 has_state c waiting
+  run_split "$DCOORD" job list --json
+  expect_out_has '"waits_for":"b, d (any end)"'
+  run_split "$DCOORD" job show c --json
+  expect_out_has '"waits_for":"b, d (any end)"'
+  expect_out_has '"after":"a, b, d (any end)"'
+  run_split "$DCOORD" job graph --json
+  python3 - "$out" <<'P'
+import json, sys
+graph = json.loads(sys.argv[1])
+assert graph["run"] == "r"
+jobs = {job["name"]: job for job in graph["jobs"]}
+assert [jobs[name]["state"] for name in "abcd"] == ["succeeded", "not announced", "waiting", "not announced"]
+assert jobs["c"]["after"] == [{"name": "a", "want": "success"}, {"name": "b", "want": "success"}, {"name": "d", "want": "end"}]
+P
+  run_split "$DCOORD" job graph --json --as dot
+  expect_code 64
 }
 
 @test "run: cycles are refused with their path; waiting runs out with 124, and the edge stays" {
@@ -184,6 +258,7 @@ start() {
   run_split "$DCOORD" job run a --once-per 3650d -- echo ran
   expect_code 0
   expect_out ""
+  expect_err_has "is done: it succeeded"
 }
 
 @test "wait: 0, 76 and 124" {

@@ -1,6 +1,7 @@
 # The queue as a user types it.
 load helper
 load lock_helper
+load queue_helper
 
 setup() {
   clean_environment
@@ -10,15 +11,6 @@ teardown() {
   end_background
   stop_server
 }
-
-# background COMMAND...: sets JOB.
-background() {
-  "$@" 3>&- &
-  JOB=$!
-  BACKGROUND+=("$JOB")
-}
-field() { dcoord queue show "$1" --json | grep -o "\"$2\":[0-9]*" | head -n 1 | cut -d: -f2; }
-has() { [[ $(field "$1" "$2") == "$3" ]]; }
 
 @test "push and pop: arguments in order, one a call, exit 1 when there is none" {
   run_split dcoord queue push q one 'two words' -- --three ''
@@ -265,4 +257,46 @@ has() { [[ $(field "$1" "$2") == "$3" ]]; }
   run_split dcoord queue push q --file /no/such/file
   expect_code 64
   expect_err_has /no/such/file
+}
+
+@test "pop: TERM between the print and its acknowledgement does not give out again what was printed" {
+  stop_server
+  start_server 'appendonly yes' 'appendfsync always'
+  seq 300000 300499 | sed 's/$/-'"$(printf '%0500d' 0)"'/' | dcoord queue push q
+  mkfifo "$BATS_TEST_TMPDIR/pipe"
+  background sh -c 'exec "$0" queue pop q --count 250 >"$1"' "$DCOORD" "$BATS_TEST_TMPDIR/pipe"
+  exec 7<"$BATS_TEST_TMPDIR/pipe"
+  # It has taken, and stands at a pipe that is full. What it asks next cannot be answered.
+  wait_until 20 has q in_flight 250
+  restart_server 7<&-
+  kill "$JOB"
+  cat <&7 >"$BATS_TEST_TMPDIR/got"
+  exec 7<&-
+  job_ends 143
+  [[ $(wc -l <"$BATS_TEST_TMPDIR/got") == 250 ]]
+  has q 'done' 250
+  has q ready 250
+}
+
+@test "pop --lease: TERM after the print leaves what was handed out with whoever has it" {
+  seq 1 400 | sed 's/$/-'"$(printf '%0500d' 0)"'/' | dcoord queue push q
+  mkfifo "$BATS_TEST_TMPDIR/pipe"
+  background sh -c 'exec "$0" queue pop q --count 250 --lease 1h >"$1"' "$DCOORD" "$BATS_TEST_TMPDIR/pipe"
+  exec 7<"$BATS_TEST_TMPDIR/pipe"
+  wait_until 20 has q in_flight 250
+  kill "$JOB"
+  cat <&7 >"$BATS_TEST_TMPDIR/got"
+  exec 7<&-
+  wait "$JOB" || true
+  has q in_flight 250
+}
+
+@test "peek shows what pop takes, in its order" {
+  dcoord queue push q a b
+  dcoord queue push q --priority 9 first
+  dcoord queue push q --priority 0 last
+  dcoord queue pop q --count 2 --lease 1s >/dev/null
+  wait_until 20 has q overdue 2
+  dcoord queue peek q --json | sed 's/.*"payload":"\([^"]*\)".*/\1/' >"$BATS_TEST_TMPDIR/seen"
+  dcoord queue pop q --count 10 | cmp - "$BATS_TEST_TMPDIR/seen"
 }

@@ -1,58 +1,32 @@
 # Locks on the master that sentinels name, as a user meets them.
 load helper
 load lock_helper
+load servers_helper
+load elect_helper
 
-setup() {
-  clean_environment
-  PIDS=()
-  DIR=$(mktemp -d /tmp/dcoord-bats-XXXXXX)
-}
-teardown() {
-  end_background
-  local pid
-  for pid in "${PIDS[@]:-}"; do
-    if [[ -n $pid ]]; then kill -KILL "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; fi
-  done
-  rm -rf "$DIR"
-}
+setup() { setup_servers; }
+teardown() { teardown_servers; }
 
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 20000)); do
-    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-  done
-  echo "$port"
-}
-# server NAME PORT [--sentinel] LINE...: a server on that port, its directory $DIR/NAME. Its process id is the last of PIDS.
-server() {
-  local name=$1 port=$2 sentinel=()
-  shift 2
-  if [[ ${1:-} == --sentinel ]]; then
-    sentinel=(--sentinel)
-    shift
-  fi
-  mkdir "$DIR/$name"
-  printf '%s\n' "port $port" "bind 127.0.0.1" "dir $DIR/$name" "logfile $DIR/$name/log" 'save ""' "$@" >"$DIR/$name/conf"
-  "$SERVER_PROGRAM" "$DIR/$name/conf" "${sentinel[@]}" >/dev/null 2>&1 3>&- &
-  PIDS+=($!)
-  wait_until 30 answers "$port"
-}
-answers() { [[ $(redis-cli -p "$1" ping 2>/dev/null) == PONG || $(redis-cli -p "$1" ping 2>&1) == *NOAUTH* ]]; }
-# MASTER, REPLICA and SENTINEL are ports; the sentinel fails over by itself.
+# A master, a replica, and a sentinel that fails over by itself; further lines are the sentinel's.
 start_group() {
-  MASTER=$(free_port) REPLICA=$(free_port) SENTINEL=$(free_port)
-  server master "$MASTER" "repl-diskless-sync-delay 0"
-  server replica "$REPLICA" "replicaof 127.0.0.1 $MASTER"
+  start_servers
+  start_sentinel "$@"
+}
+start_servers() {
+  server master "$(free_port)" "repl-diskless-sync-delay 0" "$@"
+  server replica "$(free_port)" "replicaof 127.0.0.1 ${PORTS[master]}" "$@"
+  MASTER=${PORTS[master]}
+  wait_until 30 replicates replica
+}
+start_sentinel() {
+  SENTINEL=$(free_port)
   server sentinel "$SENTINEL" --sentinel "sentinel monitor main 127.0.0.1 $MASTER 1" \
     "sentinel down-after-milliseconds main 1500" "sentinel failover-timeout main 5000" "$@"
-  wait_until 30 replicated
   export DCOORD_URL=redis+sentinel://127.0.0.1:$SENTINEL/main
 }
-replicated() { redis-cli -p "$REPLICA" info replication | grep -q master_link_status:up; }
-offset() { redis-cli -p "$1" info replication | grep master_repl_offset; }
-caught_up() { [[ $(offset "$MASTER") == "$(offset "$REPLICA")" ]]; }
-watched() { redis-cli -p "$SENTINEL" sentinel master main | grep -A1 num-slaves | grep -qx 1; }
-is_master() { [[ $(redis-cli -p "$1" role | head -n 1) == master ]]; }
+offset() { at "$1" info replication | grep master_repl_offset; }
+caught_up() { [[ $(offset master) == "$(offset replica)" ]]; }
+watched() { at sentinel sentinel master main | grep -A1 num-slaves | grep -qx 1; }
 
 @test "a lock is held on through a failover, and the next in line gets it from the new master" {
   start_group
@@ -63,9 +37,9 @@ is_master() { [[ $(redis-cli -p "$1" role | head -n 1) == master ]]; }
   BACKGROUND+=("$waiter")
   wait_until 30 waiting x 1
   wait_until 30 caught_up
-  is_master "$MASTER"
-  kill -KILL "${PIDS[0]}"
-  wait_until 30 is_master "$REPLICA"
+  is_master master
+  end_server master
+  wait_until 30 is_master replica
   wait_until 30 is_state x held
   [[ ! -s $BATS_TEST_TMPDIR/next ]]
   kill -0 "$HOLDER"
@@ -77,8 +51,8 @@ is_master() { [[ $(redis-cli -p "$1" role | head -n 1) == master ]]; }
 @test "a new master that never heard of the lock ends the command in time" {
   start_group
   wait_until 30 watched
-  redis-cli -p "$REPLICA" replicaof 127.0.0.1 1
-  run_split dcoord lock run x -t 60 --renew-every 500ms -- sh -c "kill -KILL ${PIDS[0]}; sleep 1000"
+  at replica replicaof 127.0.0.1 1
+  run_split dcoord lock run x -t 60 --renew-every 500ms -- sh -c "kill -KILL ${PIDS[master]}; sleep 1000"
   expect_code 79
   expect_err_has "dcoord: error: lost lock 'x': the server no longer knows the lease; the command was stopped"
 }
@@ -133,11 +107,71 @@ is_master() { [[ $(redis-cli -p "$1" role | head -n 1) == master ]]; }
   expect_code 0
   expect_out_has "1 sentinel, with a quorum for failover"
   expect_out_has "replication"
-  [[ $(grep -c 127.0.0.1:"$REPLICA" <<<"$out") -ge 1 ]]
+  [[ $(grep -c 127.0.0.1:"${PORTS[replica]}" <<<"$out") -ge 1 ]]
   run_split dcoord health -u "redis+sentinel://127.0.0.1:$SENTINEL/other"
   expect_code 2
   expect_out_has "it knows no master 'other'"
   run_split dcoord health --ignore persistence -u "redis+sentinel://127.0.0.1:$SENTINEL,127.0.0.1:1/main"
   expect_code 1
   expect_out_has "warning   sentinel"
+}
+
+@test "an election goes on through a failover, in rising terms" {
+  start_group
+  wait_until 30 watched
+  lead x a -t 20 --renew-every 500ms
+  wait_until 30 story_has "a leads 1"
+  lead x b -t 20
+  wait_until 30 standing_by x 1
+  wait_until 30 caught_up
+  end_server master
+  wait_until 30 is_master replica
+  wait_until 30 leads x a
+  kill -TERM "${BACKGROUND[0]}"
+  wait_until 30 story_has "b leads 2"
+  [[ $(<"$BATS_TEST_TMPDIR/story") == $'a leads 1\na stops\nb leads 2' ]]
+}
+
+@test "an election that the new master never heard of: the command is stopped, then a later fence leads" {
+  start_group
+  wait_until 30 watched
+  "$DCOORD" elect run x -t 6 --renew-every 300ms --candidate a --progress none -- sh -c "echo \$DCOORD_FENCE >>$BATS_TEST_TMPDIR/fences
+    trap 'echo a stops >>$BATS_TEST_TMPDIR/story; exit 0' TERM; sleep 1000 & wait" 3>&- 2>>"$BATS_TEST_TMPDIR/messages" &
+  BACKGROUND+=("$!")
+  at replica replicaof 127.0.0.1 1
+  wait_until 30 test -s "$BATS_TEST_TMPDIR/fences"
+  end_server master
+  wait_until 60 story_has "a stops"
+  wait_until 60 grep -q "lost election 'x' (term 1)" "$BATS_TEST_TMPDIR/messages"
+  wait_until 60 led_again
+  sort -n -c -u "$BATS_TEST_TMPDIR/fences"
+}
+led_again() { [[ $(wc -l <"$BATS_TEST_TMPDIR/fences") == 2 ]]; }
+
+@test "sentinels and servers over TLS, through a failover" {
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout "$DIR/key" -out "$DIR/cert" -days 2 -subj /CN=127.0.0.1 \
+    -addext "subjectAltName=IP:127.0.0.1" 2>/dev/null
+  local tls=("tls-cert-file $DIR/cert" "tls-key-file $DIR/key" "tls-ca-cert-file $DIR/cert" "tls-auth-clients no"
+    "tls-replication yes" "repl-diskless-sync-delay 0")
+  local master replica sentinel
+  master=$(free_port) replica=$(free_port) sentinel=$(free_port)
+  server master 0 "tls-port $master" "${tls[@]}"
+  server replica 0 "tls-port $replica" "${tls[@]}" "replicaof 127.0.0.1 $master"
+  wait_until 30 replicates replica
+  server sentinel 0 --sentinel "tls-port $sentinel" "${tls[@]:0:5}" "sentinel monitor main 127.0.0.1 $master 1" \
+    "sentinel down-after-milliseconds main 1500" "sentinel failover-timeout main 5000"
+  wait_until 30 watched
+  export DCOORD_URL=rediss+sentinel://127.0.0.1:$sentinel/main
+  run_split dcoord lock run x -- true
+  expect_code 77
+  expect_err_has "certificate"
+  export DCOORD_CACERT=$DIR/cert
+  lead x a -t 20 --renew-every 500ms
+  wait_until 30 story_has "a leads 1"
+  wait_until 30 caught_up
+  end_server master
+  wait_until 30 is_master replica
+  wait_until 30 leads x a
+  kill -TERM "$LEADER"
+  wait_until 30 story_has "a stops"
 }

@@ -252,6 +252,123 @@ TEST_CASE("job: a thousand that wait for one are all told, 200 by each that come
   CHECK(started == waiting.size());
 }
 
+TEST_CASE("job: the dead among those that wait keep nobody else from being told") {
+  JobWorld w(any_server());
+  std::vector<JobRequest> dead;
+  // The order of being told is that of the tokens: the dead stand before the one that lives.
+  for (int i = 0; i < 450; ++i) {
+    dead.push_back(w.request("w" + std::to_string(i), {success("a")}));
+    dead.back().token[0] = '0';
+    REQUIRE(w.waits(dead.back()));
+  }
+  auto lives = w.request("lives", {success("a")});
+  lives.token[0] = 'f';
+  REQUIRE(w.waits(lives));
+  for (int i = 0; i < 450; ++i) {
+    const JobRequest& one = dead[static_cast<size_t>(i)];
+    if (i % 2 == 0) {  // gave up
+      w.loop.run(w.jobs.leave(one.token, one.name, w.patience()));
+    } else {  // killed, and not heard of for as long as waiters live
+      w.server.command({"HSET", w.keys.job_waiters("run"), one.token, "1 mailbox"});
+    }
+  }
+  const auto a = w.request("a");
+  REQUIRE(w.granted(a));
+  REQUIRE(w.finish(a));
+  CHECK(w.called(lives));
+  CHECK(w.server.command({"HLEN", w.keys.job_waiters("run")}).number() <= 1);
+}
+
+TEST_CASE("job: one that looks whether jobs have ended passes the word on") {
+  JobWorld w(any_server());
+  std::vector<JobRequest> waiting;
+  for (int i = 0; i < 250; ++i) {
+    waiting.push_back(w.request("w" + std::to_string(i), {success("a")}));
+    REQUIRE(w.waits(waiting.back()));
+  }
+  const auto a = w.request("a");
+  REQUIRE(w.granted(a));
+  REQUIRE(w.finish(a));  // 200 are told
+  const auto looks = w.loop.run(w.jobs.wait(random_token(), {"a", "b"}, Duration::zero(),
+                                            w.loop.now(), w.patience(), nullptr));
+  CHECK(std::holds_alternative<JobWaiting>(looks));
+  for (const auto& one : waiting) CHECK(w.called(one));
+}
+
+TEST_CASE("job: a request that gave up does nothing any more, however late the server gets it") {
+  JobWorld w(any_server());
+  const auto early = w.request("early"), b = w.request("b", {success("a")});
+  w.loop.run(w.jobs.leave(early.token, "early", w.patience()));
+  CHECK(w.as<JobGone>(w.ask(early)));
+  CHECK(w.view("early").state == JobState::unknown);
+  REQUIRE(w.waits(b));
+  for (int i = 0; i < 2; ++i) w.loop.run(w.jobs.leave(b.token, "b", w.patience()));
+  CHECK(w.as<JobGone>(w.ask(b)));
+  CHECK(w.view("b").lost);  // nobody is there
+  CHECK(w.waits(w.request("b")));
+}
+
+TEST_CASE("job: a grant that was given up before it was known of is no attempt") {
+  JobWorld w(any_server());
+  const auto a = w.request("a");
+  REQUIRE(w.granted(a));
+  w.loop.run(w.jobs.leave(a.token, "a", w.patience()));
+  const auto again = w.request("a");
+  CHECK(w.as<JobGranted>(w.ask(again))->attempt == 1);
+}
+
+TEST_CASE("job: joining ends with the run that it joins, or when nobody is there") {
+  JobWorld w(any_server());
+  const auto join = [&](const std::string& token) {
+    return w.loop.run(w.jobs.join(token, "a", w.loop.now(), w.patience(), nullptr));
+  };
+  const auto state_of = [](const JobsAnswer& answer) {
+    const auto* ended = std::get_if<JobDependencyEnded>(&answer);
+    return ended == nullptr ? std::nullopt : std::optional(ended->state);
+  };
+  CHECK(state_of(join(random_token())) == JobState::unknown);
+  const auto first = w.request("a", {success("b")});
+  REQUIRE(w.waits(first));
+  auto second = w.request("a");
+  CHECK(std::holds_alternative<JobWaiting>(join(second.token)));
+  w.loop.run(w.jobs.leave(first.token, "a", w.patience()));
+  CHECK(w.called(second));
+  CHECK(state_of(join(second.token)) == JobState::waiting);
+  REQUIRE(w.waits(second));
+  const auto b = w.request("b");
+  REQUIRE(w.granted(b));
+  REQUIRE(w.finish(b));
+  REQUIRE(w.granted(second));
+  REQUIRE(w.finish(second, 5));
+  CHECK(state_of(join(random_token())) == JobState::failed);
+}
+
+TEST_CASE("job: a run has at most 10,000 jobs, however many edges") {
+  JobWorld w(any_server());
+  REQUIRE(w.granted(w.request("first")));
+  w.server.command({"HSET", w.keys.jobs("run"), "n", "9999"});
+  REQUIRE(w.granted(w.request("last")));
+  CHECK(w.as<JobRunFull>(w.ask(w.request("too-many"))));
+  CHECK(w.waits(w.request("last-but-one")) == false);
+  Holder who;
+  w.loop.run(w.jobs.mark("other", JobState::skipped, who, 1h, w.patience()));
+  w.loop.run(w.jobs.mark("other", JobState::unknown, who, 1h, w.patience()));
+  CHECK(w.server.command({"HGET", w.keys.jobs("run"), "n"}).text() == "10000");
+}
+
+TEST_CASE("job: a run is kept for as long as one of its jobs is renewed") {
+  JobWorld w(any_server());
+  auto a = w.request("a");
+  a.keep = 1s;
+  a.ttl = 1s;
+  REQUIRE(w.granted(a));
+  const auto ttl = [&] { return w.server.command({"PTTL", w.keys.jobs("run")}).number(); };
+  CHECK(ttl() <= 2000);
+  w.loop.run(w.jobs.renew(a.token, "a", 60s, w.patience()));
+  CHECK(ttl() > 60000);
+  CHECK(w.view("a").state == JobState::running);
+}
+
 TEST_CASE("job: random graphs in random order: each job runs once, after all that it depends on") {
   JobWorld w(any_server());
   constexpr int kJobs = 120;

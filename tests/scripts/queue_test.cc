@@ -320,7 +320,7 @@ TEST_CASE("purge throws away what is ready or delayed, and nothing that is in fl
   w.push(Items(100, "x"));
   const auto held = w.take();
   w.push({"lane"}, with_priority(1, "w"));
-  w.push(Items(1500, "later"), delayed(1h));
+  for (int i = 0; i < 6; ++i) w.push(Items(250, "later"), delayed(1h));
   CHECK(w.loop.run(w.queue.purge(Queue::Part::ready, {}, w.patience())) == 100);
   CHECK(w.view().ready == 0);
   CHECK(w.loop.run(w.queue.purge(Queue::Part::delayed, {}, w.patience())) == 1500);

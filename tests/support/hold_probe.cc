@@ -88,7 +88,7 @@ class Probe {
   }
 
   int end(const hold::Outcome& o) {
-    const char* const names[] = {"by_itself", "not_started", "lost", "max_time"};
+    const char* const names[] = {"by_itself", "not_started", "lost", "max_time", "stopped"};
     report("outcome " + std::string(names[static_cast<int>(o.ending)]) + " " +
            std::to_string(o.status) + " " + std::to_string(o.exec_errno) + " " +
            (o.tree_ended ? "ended" : "survivors: " + o.survivors));
@@ -102,6 +102,8 @@ class Probe {
         return 79;
       case hold::Ending::max_time:
         return 124;
+      case hold::Ending::stopped:
+        return 0;
     }
     return 70;
   }

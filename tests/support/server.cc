@@ -162,6 +162,7 @@ void Server::start(const std::vector<std::string>& more, bool wait) {
     const int null = open("/dev/null", O_RDWR);
     dup2(null, 0);
     dup2(null, 1);
+    for (std::string& variable : settings_.variables) putenv(variable.data());
     execlp(settings_.program.c_str(), settings_.program.c_str(), config.c_str(),
            settings_.sentinel ? "--sentinel" : nullptr, nullptr);
     _exit(127);

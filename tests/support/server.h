@@ -42,6 +42,7 @@ struct ServerSettings {
   bool sentinel = false;  ///< a sentinel, which `config` tells what to watch; implies tcp
   bool tls = false;       ///< that port speaks TLS: tls-cert-file and so on go into `config`
   std::vector<std::string> config;  ///< more lines
+  std::vector<std::string> variables;  ///< "NAME=VALUE", added to its environment
 };
 
 /// A real server, without persistence unless its lines say so. It is ended by its pid, at the
