@@ -10,6 +10,7 @@
 #include "cli/locks_verbs.h"
 #include "cli/terminal.h"
 #include "output/printers.h"
+#include "output/sparkline.h"
 
 namespace dcoord::cli {
 namespace {
@@ -25,27 +26,12 @@ struct StatsOptions {
   std::string request_id;
 };
 
-/// One character a count, from that of 1 ms to the last one that is not empty.
-std::string sparkline(const Histogram& h) {
-  static constexpr const char* kBars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-  const uint32_t most = *std::max_element(h.counts.begin(), h.counts.end());
-  size_t end = h.counts.size();
-  while (end > 0 && h.counts[end - 1] == 0) --end;
-  std::string line;
-  for (size_t i = 0; i < end; ++i) {
-    // Whatever is not nothing is seen.
-    const size_t height = most == 0 ? 0 : (h.counts[i] * 7ULL + most - 1) / most;
-    line += h.counts[i] == 0 ? " " : kBars[std::min<size_t>(height, 7)];
-  }
-  return line;
-}
-
 /// "▂█▃  under 1ms to under 4ms"
 std::string described(const Histogram& h) {
   size_t end = h.counts.size();
   while (end > 0 && h.counts[end - 1] == 0) --end;
   if (end == 0) return "none";
-  return fmt::format("{}  1ms ... {}", sparkline(h), format_age(Millis(1LL << (end - 1))));
+  return fmt::format("{}  1ms ... {}", output::sparkline(h), format_age(Millis(1LL << (end - 1))));
 }
 
 double contention(const LockView& view) {

@@ -15,6 +15,8 @@ const std::vector<NounEntry>& nouns() {
       {"breaker", "COORDINATE", "do not call for a while what keeps failing", breaker_noun},
       {"locks", "OBSERVE", "all locks: who holds and who waits", locks_noun},
       {"trace", "OBSERVE", "what was decided about a name, on all hosts", trace_noun},
+      {"top", "OBSERVE", "all there is on a live screen", top_noun},
+      {"metrics", "OBSERVE", "all there is for Prometheus", metrics_noun},
       {"health", "OBSERVE", "whether the servers will do", health_noun},
       {"local", "SETUP", "the private server of local: URLs", local_noun},
       {"config", "SETUP", "show the configuration and where it comes from", config_noun},

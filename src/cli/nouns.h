@@ -12,6 +12,8 @@ Noun barrier_noun();
 Noun state_noun();
 Noun queue_noun();
 Noun trace_noun();
+Noun top_noun();
+Noun metrics_noun();
 Noun health_noun();
 Noun breaker_noun();
 Noun local_noun();

@@ -190,7 +190,7 @@ class Tracer final : public redis::ScriptRunner {
 
  private:
   bool is_traced(const Call& call) const {
-    if (!call.script->writes || call.keys.empty()) return false;
+    if (call.script == nullptr || !call.script->writes || call.keys.empty()) return false;
     const KeyParts key = parts_of(call.keys.front());
     const auto [noun, verb] = noun_and_verb(call.script->name);
     const bool election = noun == "lock" && key.kind.starts_with("elect");

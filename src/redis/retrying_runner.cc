@@ -25,7 +25,10 @@ constexpr Duration kSilence = std::chrono::seconds(1);
 // Less time than this is not begun with: a reply that is not waited for makes "not done" unknown.
 constexpr Duration kNotWorthAnAttempt = milliseconds(100);
 
+Request make_request(const std::vector<std::string>& command);
+
 Request make_request(const Call& call) {
+  if (call.script == nullptr) return make_request(call.args);
   Request request;
   request.script = call.script;
   request.name = call.script->name;
@@ -91,7 +94,7 @@ Task<std::vector<Answer>> RetryingRunner::run_all(std::vector<Call> calls, Patie
   batch.load = true;
   for (const Call& call : calls) {
     batch.requests.push_back(make_request(call));
-    batch.writes |= call.script->writes;
+    batch.writes |= call.script != nullptr && call.script->writes;
   }
   co_await carry_out(batch, patience);
   co_return answers_of(batch);

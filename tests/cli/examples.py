@@ -21,7 +21,7 @@ import time
 WRONG = {64, 65, 69, 70, 74, 77, 78, 126, 127}
 WAITS = re.compile(r"\b(watch|wait|subscribe|top|progress|pop|work|elect|follow|serve)\b|-w |--after")
 # Other servers than the test's, and other shells than bash; tests of their own run these.
-SKIPPED = re.compile(r"local:|\blocal (status|stop)|completion (zsh|fish)|^export DCOORD_URL|^dcoord (health|selftest)")
+SKIPPED = re.compile(r"local:|\blocal (status|stop)|completion (zsh|fish)|^export DCOORD_URL|^dcoord (health|selftest|top)\b")
 STUBS = """make fetch work query rebuild train migrate scheduler reload logger jq dot nightly report batch rotate deploy
     curl daemon mail build render notify app flaky psql""".split()
 # What some examples take for granted, by what they have and what not.
