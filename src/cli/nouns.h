@@ -13,6 +13,8 @@ Noun state_noun();
 Noun queue_noun();
 Noun trace_noun();
 Noun health_noun();
+Noun event_noun();
+Noun batch_noun();
 Noun local_noun();
 Noun config_noun();
 Noun completion_noun();
