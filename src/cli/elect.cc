@@ -25,15 +25,16 @@ Verb show_verb() {
   verb.declare = [name](OptionSet& set) {
     set.positional("NAME", "election", *name, "name of the election");
   };
-  verb.run = [name](Context& context) {
+  batchable(verb, [name](Context& context) -> Task<int> {
     check_name(*name, "election name");
     const Keys keys(context.config().key_namespace);
     Lock election(context.loop(), context.scripts(), keys, *name, LockKind::elect);
-    const output::Election shown{context.loop().run(election.show(1000, context.patience()))};
+    auto showing = election.show(1000, context.patience());
+    const output::Election shown{co_await showing};
     context.printer().print(shown);
     const bool led = shown.leader() != nullptr && shown.view.state == LockView::State::held;
-    return to_int(led ? ExitCode::ok : ExitCode::no);
-  };
+    co_return to_int(led ? ExitCode::ok : ExitCode::no);
+  });
   return verb;
 }
 

@@ -51,13 +51,13 @@ Verb renew_verb() {
              "accepted everywhere; renewing again is always safe")
         .from_environment = false;
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     check_name(o->name, "lock name");
     check_ttl(o->ttl, "--ttl");
     const std::string token = held_token(o->name, o->token);
     const Keys keys(context.config().key_namespace);
     Lock lock(context.loop(), context.scripts(), keys, o->name);
-    const auto result = context.loop().run(lock.renew(token, o->ttl, context.patience()));
+    const auto result = co_await lock.renew(token, o->ttl, context.patience());
     if (const auto* renewed = std::get_if<LockRenewed>(&result)) {
       const auto left =
           std::chrono::duration_cast<Millis>(renewed->valid_end - context.loop().now()).count();
@@ -66,25 +66,25 @@ Verb renew_verb() {
         record.add("name", o->name).add("lease_ms", left);
         context.printer().print(record);
       }
-      return to_int(ExitCode::ok);
+      co_return to_int(ExitCode::ok);
     }
     const bool revoked = std::get<LockLost>(result).revoked;
     throw Error(ExitCode::no, revoked ? "revoked" : "not_held",
                 revoked
                     ? fmt::format("the hold of lock '{}' was taken away by an operator", o->name)
                     : fmt::format("this token does not hold lock '{}' (any more)", o->name));
-  };
+  });
   return verb;
 }
 
 /// Takes the hold with that id (or of that owner) away from its holder.
-int release_by_force(Context& context, Lock& lock, const std::string& holder) {
+Task<int> release_by_force(Context& context, Lock& lock, const std::string& holder) {
   if (holder.size() < 8) {
     throw usage_error(
         "--force needs --holder ID, of 8 characters at least",
         fmt::format("`dcoord lock show {}` lists who holds it and their ids", lock.name()));
   }
-  const LockView view = context.loop().run(lock.show(0, context.patience()));
+  const LockView view = co_await lock.show(0, context.patience());
   std::vector<const LockParty*> found;
   for (const auto& party : view.holders) {
     const bool live = party.lease_left > Millis(0);
@@ -97,8 +97,7 @@ int release_by_force(Context& context, Lock& lock, const std::string& holder) {
         "give more of the id");
   }
   Lock::Revoked revoked{Lock::Revoked::What::gone};
-  if (!found.empty())
-    revoked = context.loop().run(lock.revoke(found[0]->token, "", context.patience()));
+  if (!found.empty()) revoked = co_await lock.revoke(found[0]->token, "", context.patience());
   if (revoked.what != Lock::Revoked::What::revoked) {
     throw Error(ExitCode::no, "not_held",
                 fmt::format("no holder of lock '{}' has the id '{}'", lock.name(), holder),
@@ -107,7 +106,7 @@ int release_by_force(Context& context, Lock& lock, const std::string& holder) {
   log::note(0, fmt::format("told {} to stop; lock '{}' is free when it has, in {} at the latest",
                            describe_holder(found[0]->who, std::nullopt), lock.name(),
                            format_age(revoked.lease_left)));
-  return to_int(ExitCode::ok);
+  co_return to_int(ExitCode::ok);
 }
 
 Verb release_verb() {
@@ -138,19 +137,20 @@ Verb release_verb() {
              "accepted everywhere; releasing again is always safe")
         .from_environment = false;
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     check_name(o->name, "lock name");
     if (!o->force && !o->holder.empty()) throw usage_error("--holder goes with --force");
     if (o->force && !o->token.empty()) throw usage_error("--force takes --holder, not --token");
     const Keys keys(context.config().key_namespace);
     if (o->force) {
       Lock lock(context.loop(), context.scripts(), keys, o->name);
-      return release_by_force(context, lock, o->holder);
+      Task<int> forcing = release_by_force(context, lock, o->holder);
+      co_return co_await forcing;
     }
     const std::string token = held_token(o->name, o->token);
     Lock lock(context.loop(), context.scripts(), keys, o->name);
     const LockReleased released =
-        context.loop().run(lock.release(token, Duration::zero(), false, context.patience()));
+        co_await lock.release(token, Duration::zero(), false, context.patience());
     if (released.what == LockReleased::What::gone) {
       throw Error(ExitCode::no, "not_held",
                   fmt::format("this token does not hold lock '{}' (any more)", o->name));
@@ -162,8 +162,9 @@ Verb release_verb() {
           .add("held_ms", to_ms(released.held));
       context.printer().print(record);
     }
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
+  verb.several_steps = [o] { return o->force; };
   return verb;
 }
 
@@ -177,14 +178,14 @@ Verb show_verb() {
   verb.declare = [name](OptionSet& set) {
     set.positional("NAME", "lock", *name, "name of the lock");
   };
-  verb.run = [name](Context& context) {
+  batchable(verb, [name](Context& context) -> Task<int> {
     check_name(*name, "lock name");
     const Keys keys(context.config().key_namespace);
     Lock lock(context.loop(), context.scripts(), keys, *name);
-    const LockView view = context.loop().run(lock.show(1000, context.patience()));
+    const LockView view = co_await lock.show(1000, context.patience());
     context.printer().print(view);
-    return to_int(view.state == LockView::State::held ? ExitCode::ok : ExitCode::no);
-  };
+    co_return to_int(view.state == LockView::State::held ? ExitCode::ok : ExitCode::no);
+  });
   return verb;
 }
 
@@ -205,11 +206,11 @@ Verb forget_verb() {
              "accepted everywhere; forgetting again is always safe")
         .from_environment = false;
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     check_name(o->name, "lock name");
     const Keys keys(context.config().key_namespace);
     Lock lock(context.loop(), context.scripts(), keys, o->name);
-    const Lock::Forgotten result = context.loop().run(lock.forget(context.patience()));
+    const Lock::Forgotten result = co_await lock.forget(context.patience());
     using What = Lock::Forgotten::What;
     if (result.what == What::held) {
       throw Error(ExitCode::refused, "lock_held",
@@ -220,8 +221,8 @@ Verb forget_verb() {
       throw Error(ExitCode::refused, "lock_waited",
                   fmt::format("somebody waits for lock '{}'", o->name));
     }
-    return to_int(result.what == What::forgotten ? ExitCode::ok : ExitCode::no);
-  };
+    co_return to_int(result.what == What::forgotten ? ExitCode::ok : ExitCode::no);
+  });
   return verb;
 }
 
