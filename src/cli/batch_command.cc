@@ -65,8 +65,7 @@ void BatchCommand::check() {
 }
 
 void BatchCommand::prepare() {
-  find();
-  options_ = OptionSet();
+  if (invocation_.verb == nullptr) find();
   if (invocation_.verb->declare) invocation_.verb->declare(options_);
   const Argv argv{Words(line_.words.begin(), line_.words.end()), line_.tail};
   const Parsed parsed = parse(invocation_.rest, globals_.options, options_);

@@ -61,6 +61,7 @@ class EventMember : public EventSource {
   primitives::Keys keys_;
   TopicSet topics_;
   const Options o_;
+  std::map<std::string, std::string> begins_;  // of patterns: where the group began
   std::map<std::string, Share> shares_;
   std::set<std::string> joined_;  // topics of which this member has taken back what it had
   std::string last_;              // topic that was taken from last: the next one's turn comes

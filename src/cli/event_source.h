@@ -46,6 +46,10 @@ class TopicSet {
   TopicSet(Context& context, std::vector<std::string> names, bool patterns);
 
   Task<std::vector<Found>> look(redis::Patience patience);
+  /// Empty if the topics are named.
+  std::vector<std::string> patterns() const {
+    return patterns_ ? words_ : std::vector<std::string>();
+  }
   /// Waits for entries behind the places of the topics, for new topics, or until a moment. Returns
   /// the streams that have some; none: any may.
   Task<std::set<std::string>> wait(std::vector<redis::ScriptRunner::StreamPlace> places,

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -8,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/race.h"
+#include "base/unique_fd.h"
 #include "cli/context.h"
 #include "cli/event_follower.h"
 #include "cli/event_member.h"
@@ -46,6 +50,33 @@ void warn_of_failure(const Delivery& delivery, const char* then) {
                            delivery.event.id.text(), delivery.event.topic, then));
 }
 
+/// What commands have as their standard input: a file in memory, so that none can block on it and
+/// none has to be fed while it runs. It becomes ours, for them to inherit: made before the
+/// supervisor, whose guard is a fork.
+class CommandInput {
+ public:
+  CommandInput() {
+    const UniqueFd file(memfd_create("dcoord-event", MFD_CLOEXEC));
+    if (!file || dup2(file.get(), STDIN_FILENO) < 0) throw failed();
+  }
+  void set(std::string_view data) {
+    if (ftruncate(STDIN_FILENO, 0) != 0 || lseek(STDIN_FILENO, 0, SEEK_SET) < 0) throw failed();
+    while (!data.empty()) {
+      const ssize_t n = write(STDIN_FILENO, data.data(), data.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) throw failed();
+      data.remove_prefix(static_cast<size_t>(n));
+    }
+    lseek(STDIN_FILENO, 0, SEEK_SET);
+  }
+
+ private:
+  static Error failed() {
+    return Error(ExitCode::internal, "system",
+                 fmt::format("cannot pass an event to a command: {}", std::strerror(errno)));
+  }
+};
+
 /// Prints events, or runs a command for each, until there are enough.
 class Subscription {
  public:
@@ -53,6 +84,7 @@ class Subscription {
       : context_(context), o_(o), times_(lease_times(o.lease)) {
     if (context.tail()) {
       context.prepare_to_hold(o.group ? times_.attempt : context.config().command_timeout);
+      input_.emplace();
       supervisor_.emplace(context.loop(), context.start());
     } else {
       interrupts_.emplace(context.loop(), context.start());
@@ -157,6 +189,7 @@ class Subscription {
   /// False when a signal has asked us to end.
   Task<bool> handle(const Delivery& delivery) {
     hold::Command command = command_for(delivery);
+    input_->set(delivery.event.data);
     hold::Options options;
     options.max_time = o_.max_time;
     hold::Outcome outcome;
@@ -222,6 +255,7 @@ class Subscription {
   Context& context_;
   const Options& o_;
   const LeaseTimes times_;
+  std::optional<CommandInput> input_;
   std::optional<hold::Supervisor> supervisor_;
   std::optional<hold::Interrupts> interrupts_;
   std::unique_ptr<EventSource> source_;
@@ -278,7 +312,9 @@ int subscribe(Context& context, const Options& o) {
 }
 
 void declare(Options& o, OptionSet& set) {
-  set.positionals("TOPIC", o.topics, "topics to follow");
+  Option& topics = set.positionals("TOPIC", o.topics, "topics to follow");
+  topics.kind = "topic";
+  topics.required = true;
   set.flag("--pattern", o.pattern,
            "the topics are patterns (*, ?, [...]), also for topics that appear later")
       .from_environment = false;

@@ -1,14 +1,24 @@
 #include "cli/state_follower.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 #include <variant>
 
+#include "base/duration.h"
+#include "base/error.h"
 #include "base/race.h"
 
 namespace dcoord::cli {
 
 using namespace primitives;
+
+Error wait_over(const WatchOptions& o, const std::string& what) {
+  return Error(
+      ExitCode::timed_out, "timed_out",
+      fmt::format("value '{}' did not become {} within {}", o.name, what, format_duration(o.wait)));
+}
 
 StateFollower::StateFollower(Context& context, const WatchOptions& o, hold::Supervisor* supervisor)
     : context_(context),

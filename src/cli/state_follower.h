@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/task.h"
 #include "base/token.h"
 #include "cli/context.h"
@@ -20,6 +21,9 @@ struct WatchOptions {
   Duration wait = kForever;
   long long total = 100;
 };
+
+/// The wait for the value to become `what` is over (124).
+Error wait_over(const WatchOptions& o, const std::string& what);
 
 /// Follows one value, change by change, until a signal or the end of the wait.
 class StateFollower {

@@ -20,12 +20,6 @@ using namespace primitives;
 
 constexpr size_t kLongestVariable = 100 << 10;  // an environment string has 128 KiB at most
 
-Error wait_over(const WatchOptions& o, const std::string& what) {
-  return Error(
-      ExitCode::timed_out, "timed_out",
-      fmt::format("value '{}' did not become {} within {}", o.name, what, format_duration(o.wait)));
-}
-
 hold::Command command_for(const Context& context, const StateFollower::Change& change) {
   const StateValue& value = change.value;
   hold::Command command;

@@ -9,6 +9,8 @@
 namespace dcoord::cli {
 
 using namespace primitives;
+using output::Record;
+using Why = StateRefused::Why;
 
 int state_written(Context& context, const std::string& name, const StateAnswer& answer,
                   bool print_number) {

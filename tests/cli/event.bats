@@ -194,7 +194,7 @@ blocked() { [[ $(redis info clients | tr -d '\r' | sed -n 's/^blocked_clients://
   # The group of a pattern begins for all its topics when its first member comes.
   run_split dcoord event subscribe --pattern 'p*' --group g -w 0.1s
   dcoord event publish p1 x
-  run_split dcoord event subscribe --pattern 'p*' --group g --count 1 -o plain
+  run_split dcoord event subscribe --pattern 'p*' --group g --count 1 -w 20s -o plain
   expect_out x
 }
 
