@@ -155,7 +155,8 @@ redis::ScriptRunner& BatchFunnel::server(bool checked) {
   if (!server_ || (checked && !server_checked_)) {
     redis::SessionOptions options = context_.session_options();
     options.refuse_eviction = checked;
-    server_ = redis::make_runner(context_.loop(), context_.config().target, options);
+    server_ = context_.traced(
+        context_.loop(), redis::make_runner(context_.loop(), context_.config().target, options));
     server_checked_ = checked;
   }
   return *server_;

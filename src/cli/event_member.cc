@@ -70,16 +70,18 @@ Task<std::optional<Delivery>> EventMember::next(TimePoint until) {
 }
 
 Task<void> EventMember::find_topics(redis::Patience patience) {
+  // The same for all members, whenever they meet a topic: it may have begun before.
+  for (const std::string& pattern : topics_.patterns()) {
+    if (begins_.contains(pattern)) continue;
+    Task<long long> beginning =
+        group_beginning(context_.scripts(), keys_, o_.group, pattern, o_.since, patience);
+    const long long ms = co_await beginning;
+    begins_[pattern] = fmt::format("at {}", ms);
+  }
   Task<std::vector<TopicSet::Found>> looking = topics_.look(patience);
   const std::vector<TopicSet::Found> found = co_await looking;
   for (const TopicSet::Found& some : found) {
-    std::string since = o_.since;
-    if (!some.pattern.empty()) {
-      // The same for all members, whenever they meet the topic: it may have begun before.
-      Task<long long> beginning =
-          group_beginning(context_.scripts(), keys_, o_.group, some.pattern, o_.since, patience);
-      since = fmt::format("at {}", co_await beginning);
-    }
+    const std::string since = some.pattern.empty() ? o_.since : begins_.at(some.pattern);
     for (const std::string& name : some.names) {
       TopicGroup group(context_.scripts(), keys_, name, o_.group);
       shares_.emplace(name, Share(std::move(group), since));
