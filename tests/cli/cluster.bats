@@ -142,9 +142,9 @@ name_on_first() {
   start_cluster 3 0
   local name slot from to
   for name in a b c d e; do seq 20 | dcoord queue push "$name"; done
-  [[ $(dcoord queue list --json | grep -c '"ready":20') == 5 ]]
+  [[ $(dcoord queue list --json | grep -o '"ready":20' | wc -l) == 5 ]]
   for name in b c d e; do
-    dcoord queue work "$name" --until-empty --concurrency 2 -- sh -c "cat >>'$DIR/$name.got'; echo >>'$DIR/$name.got'"
+    dcoord queue work "$name" --until-empty --concurrency 2 -- sh -c "item=\$(cat); echo \"\$item\" >>'$DIR/$name.got'"
     [[ $(grep . "$DIR/$name.got" | sort -n) == "$(seq 20)" ]]
   done
   slot=$(at 0 cluster keyslot "$(for from in 0 1 2; do at "$from" --scan --pattern 'dcoord:*:queue:a'; done)")
