@@ -26,7 +26,7 @@ if raw and string.byte(raw) ~= LAYOUT then
   return redis.error_reply('LAYOUT this lock has layout ' .. string.byte(raw) .. ', this dcoord knows ' .. LAYOUT)
 end
 local dead = attempt == '' and token or string.sub(token, 1, 24) .. attempt
-local caller = nil
+local caller, ttl = nil, 0
 -- @include lib/lock_histogram
 -- @include lib/lock_tombs
 -- @include lib/lock_state

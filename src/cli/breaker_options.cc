@@ -18,30 +18,30 @@ using namespace std::chrono_literals;
 
 constexpr Duration kLongest = 24h * 366;
 
-struct Setting {
+struct Compared {
   const char* flag;
   std::optional<std::string> asked;
   std::string stored;
 };
 
 template <class T, class Format>
-Setting setting(const char* flag, const std::optional<T>& asked, const T& stored, Format format) {
+Compared compared(const char* flag, const std::optional<T>& asked, const T& stored, Format format) {
   return {flag, asked ? std::optional(format(*asked)) : std::nullopt, format(stored)};
 }
 
 /// In the order of BreakerWanted::given.
-std::array<Setting, kBreakerSettings> settings_of(const BreakerOptions& o,
-                                                  const BreakerSettings& stored) {
+std::array<Compared, kBreakerSettings> settings_of(const BreakerOptions& o,
+                                                   const BreakerSettings& stored) {
   const auto number = [](long long n) { return std::to_string(n); };
   const auto time = [](Duration d) { return format_duration(d); };
-  return {setting("--failure-threshold", o.failures, stored.failures, number),
-          setting("--failure-rate", o.rate, stored.rate, number),
-          setting("--min-calls", o.min_calls, stored.min_calls, number),
-          setting("--sampling-duration", o.window, stored.window, time),
-          setting("--recovery-timeout", o.recovery, stored.recovery, time),
-          setting("--recovery-max", o.longest_recovery, stored.longest_recovery, time),
-          setting("--probes", o.probes, stored.probes, number),
-          setting("--min-reporters", o.reporters, stored.reporters, number)};
+  return {compared("--failure-threshold", o.failures, stored.failures, number),
+          compared("--failure-rate", o.rate, stored.rate, number),
+          compared("--min-calls", o.min_calls, stored.min_calls, number),
+          compared("--sampling-duration", o.window, stored.window, time),
+          compared("--recovery-timeout", o.recovery, stored.recovery, time),
+          compared("--recovery-max", o.longest_recovery, stored.longest_recovery, time),
+          compared("--probes", o.probes, stored.probes, number),
+          compared("--min-reporters", o.reporters, stored.reporters, number)};
 }
 
 void check_time(const std::optional<Duration>& given, const char* flag, Duration least) {

@@ -120,11 +120,13 @@ Task<std::vector<PeekedItem>> Queue::next(long long most, Patience patience) {
   std::vector<Ranked> all;
   for (const Part part : {Part::due, Part::lanes, Part::ready}) {
     for (long long from = 0; from < most;) {
-      const int some = static_cast<int>(std::min<long long>(most - from, kMostTaken));
-      Task<std::vector<PeekedItem>> peeking = peek(part, from, some, patience);
+      // What is due is in the order of its moments: which comes first, all of it decides.
+      const long long some =
+          part == Part::due ? kMostTaken : std::min<long long>(most - from, kMostTaken);
+      Task<std::vector<PeekedItem>> peeking = peek(part, from, static_cast<int>(some), patience);
       std::vector<PeekedItem> page = co_await peeking;
       if (page.empty()) break;
-      from += static_cast<long long>(page.size());
+      from += part == Part::due ? most : static_cast<long long>(page.size());
       for (PeekedItem& item : page) {
         const Group group = group_of(item, part == Part::due);
         all.push_back({group, std::move(item)});

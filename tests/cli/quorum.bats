@@ -49,7 +49,7 @@ is_held_on() { [[ $(held_on "$1" "$2") == "$3" ]]; }
   let_go
   wait "$waiter"
   [[ $(<"$BATS_TEST_TMPDIR/next") -gt $first ]]
-  is_state x free
+  wait_until 30 is_state x free
   run_split dcoord lock forget x
   expect_code 0
 }
@@ -94,7 +94,7 @@ is_held_on() { [[ $(held_on "$1" "$2") == "$3" ]]; }
   kill -0 "$HOLDER"
   let_go
   continue_servers 1
-  is_state x free
+  wait_until 30 is_state x free
 }
 # The holder of x has renewed at least five times there.
 renewed_often() { [[ $(at "$1" info commandstats | sed -n 's/^cmdstat_evalsha:calls=\([0-9]*\).*/\1/p') -gt 12 ]]; }
@@ -143,7 +143,7 @@ renewed_often() { [[ $(at "$1" info commandstats | sed -n 's/^cmdstat_evalsha:ca
   run_split dcoord lock run x -n -- true
   expect_code 75
   let_go
-  is_state x free
+  wait_until 30 is_state x free
   run_split dcoord lock run x -- echo held
   expect_out held
 }

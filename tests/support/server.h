@@ -41,7 +41,7 @@ struct ServerSettings {
   bool tcp = false;       ///< also listen on a free port of 127.0.0.1
   bool sentinel = false;  ///< a sentinel, which `config` tells what to watch; implies tcp
   bool tls = false;       ///< that port speaks TLS: tls-cert-file and so on go into `config`
-  std::vector<std::string> config;  ///< more lines
+  std::vector<std::string> config;     ///< more lines
   std::vector<std::string> variables;  ///< "NAME=VALUE", added to its environment
 };
 
