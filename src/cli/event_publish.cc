@@ -35,7 +35,7 @@ struct Options {
   std::optional<std::string> data, file;
   bool null = false, whole = false;
   EventKeep keep;
-  size_t max_size = 1 << 20;
+  long long max_size = 1 << 20;
   long long resume_from = 0;
   std::string request_id;
 
@@ -55,7 +55,7 @@ class EventPublish {
         position_(o.resume_from) {}
 
   Task<void> one(std::string data) {
-    if (data.size() > o_.max_size) refuse_large_item(1, data.size(), o_.max_size);
+    if (data.size() > max_size()) refuse_large_item(1, data.size(), max_size());
     prints_ids_ = true;
     bytes_ = data.size();
     events_.push_back(std::move(data));
@@ -68,7 +68,7 @@ class EventPublish {
                       o_.whole  ? Framing::whole
                       : o_.null ? Framing::nul
                                 : Framing::lines,
-                      o_.max_size);
+                      max_size());
     prints_ids_ = json_ || o_.whole;
     ItemFeed feed;
     feed.take = [this, &reader](std::string data) {
@@ -94,6 +94,8 @@ class EventPublish {
   }
 
  private:
+  size_t max_size() const { return static_cast<size_t>(o_.max_size); }
+
   Task<void> send() {
     if (events_.empty()) co_return;
     std::vector<PublishBatch> out = batches();
