@@ -114,7 +114,8 @@ void Screen::draw(const std::vector<std::string>& lines) {
   const auto height = static_cast<size_t>(size().height);
   std::string out = "\x1b[H";
   for (size_t i = 0; i < lines.size() && i < height; ++i) {
-    out += lines[i] + "\x1b[0m\x1b[K";
+    // Cleared before: behind a line that fills the screen its last character would go, too.
+    out += "\x1b[2K" + lines[i] + "\x1b[0m";
     if (i + 1 < height) out += "\r\n";
   }
   write_all(out + "\x1b[J");
