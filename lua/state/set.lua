@@ -19,7 +19,7 @@
   Returns  {absent, version}  delete: there is none
   Returns  {exists, version}  there is one
   Returns  {version, version}  it has another version; 0: there is none
-  Returns  {differs, version}  it has other bytes; 0: there is none
+  Returns  {differs, version, bytes}  it has other bytes; 0: there is none
   Returns  {fenced, fence, version}  a newer fencing token has written
   Returns  {unlocked}  that token does not hold the lock
   Writes  yes
@@ -49,7 +49,9 @@ end
 local current = m.present == 1 and string.format('%.0f', m.version) or '0'
 if string.find(ARGV[5], 'a', 1, true) and m.present == 1 then return {'exists', current} end
 if ARGV[6] ~= '' and ARGV[6] ~= current then return {'version', current} end
-if compares and (m.present == 0 or found[3] ~= ARGV[7]) then return {'differs', current} end
+if compares and (m.present == 0 or found[3] ~= ARGV[7]) then
+  return {'differs', current, m.present == 1 and found[3] or ''}
+end
 if deletes then
   if m.present == 0 then return {'absent', current} end
   redis.call('HDEL', state, 'v')

@@ -225,6 +225,7 @@ class Run {
     Context context(std::move(config), argv_.tail, start_,
                     shell == nullptr ? std::nullopt : shell->given);
     context.trace_to(make_trace_sink(globals_));
+    context.set_setup({environment_, found_.files, nouns_, found_.profile});
     return invocation_.verb->run(context);
   }
 

@@ -69,16 +69,17 @@ Record describe(const BarrierParty& party) {
   return record;
 }
 
-int arrive(Context& context, const BarrierOptions& o) {
+Task<int> arrive(Context& context, const BarrierOptions& o) {
   const Keys keys(context.config().key_namespace);
   Barrier barrier(context.loop(), context.scripts(), keys, o.name);
-  const auto answer = context.loop().run(barrier.arrive(o.request(), context.patience()));
+  auto arriving = barrier.arrive(o.request(), context.patience());
+  const auto answer = co_await arriving;
   if (const auto* refused = std::get_if<BarrierRefused>(&answer))
     throw barrier_refusal(o, *refused);
   const auto& arrived = std::get<BarrierArrived>(answer);
   if (context.config().format != Config::Format::json) {
     output::write_out(fmt::format("{}\n", arrived.index));
-    return to_int(ExitCode::ok);
+    co_return to_int(ExitCode::ok);
   }
   Record record;
   record.add("name", o.name)
@@ -87,7 +88,7 @@ int arrive(Context& context, const BarrierOptions& o) {
       .add("arrived", static_cast<long long>(arrived.arrived))
       .add("parties", static_cast<long long>(arrived.parties));
   context.printer().print(record);
-  return to_int(ExitCode::ok);
+  co_return to_int(ExitCode::ok);
 }
 
 Verb arrive_verb() {
@@ -98,7 +99,7 @@ Verb arrive_verb() {
   verb.usage = "NAME --parties N [--id ID]";
   verb.examples = {"./batch 7 && dcoord barrier arrive build --parties 20 --id batch-7"};
   verb.declare = [o](OptionSet& set) { o->declare(set); };
-  verb.run = [o](Context& context) { return arrive(context, *o); };
+  batchable(verb, [o](Context& context) { return arrive(context, *o); });
   return verb;
 }
 
@@ -112,19 +113,19 @@ Verb show_verb() {
   verb.declare = [name](OptionSet& set) {
     set.positional("NAME", "barrier", *name, "name of the barrier");
   };
-  verb.run = [name](Context& context) {
+  batchable(verb, [name](Context& context) -> Task<int> {
     check_name(*name, "barrier name");
     const Keys keys(context.config().key_namespace);
     Barrier barrier(context.loop(), context.scripts(), keys, *name);
-    const BarrierView view = context.loop().run(barrier.show(kMostParties, context.patience()));
+    const BarrierView view = co_await barrier.show(kMostParties, context.patience());
     Record record = summary(view);
     record.add("tripped", view.tripped).add("broken", view.broken).add("dropped", view.dropped);
     std::vector<Record> members;
     for (const BarrierParty& party : view.members) members.push_back(describe(party));
     record.add_list("members", std::move(members));
     context.printer().print(record);
-    return to_int(view.parties > 0 ? ExitCode::ok : ExitCode::no);
-  };
+    co_return to_int(view.parties > 0 ? ExitCode::ok : ExitCode::no);
+  });
   return verb;
 }
 
@@ -144,12 +145,13 @@ Verb reset_verb() {
              "identity of this request: run again with the same one, it is done once")
         .from_environment = false;
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     check_name(o->name, "barrier name");
     const Keys keys(context.config().key_namespace);
     Barrier barrier(context.loop(), context.scripts(), keys, o->name);
-    const BarrierReset result = context.loop().run(barrier.reset(
-        request_token(o->request_id), this_process(owner_id(), "", ""), context.patience()));
+    auto resetting = barrier.reset(request_token(o->request_id), this_process(owner_id(), "", ""),
+                                   context.patience());
+    const BarrierReset result = co_await resetting;
     if (context.config().format == Config::Format::json) {
       Record record;
       record.add("name", o->name)
@@ -157,8 +159,8 @@ Verb reset_verb() {
           .add("arrived", static_cast<long long>(result.arrived));
       context.printer().print(record);
     }
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
   return verb;
 }
 
@@ -168,15 +170,15 @@ Verb list_verb() {
   verb.summary = "all barriers";
   verb.usage = "";
   verb.examples = {"dcoord barrier list", "dcoord barrier list --json"};
-  verb.run = [](Context& context) {
+  batchable(verb, [](Context& context) -> Task<int> {
     const Keys keys(context.config().key_namespace);
-    const auto views =
-        context.loop().run(list_barriers(context.scripts(), keys, context.patience()));
+    const auto views = co_await list_barriers(context.scripts(), keys, context.patience());
     std::vector<Record> records;
     for (const BarrierView& view : views) records.push_back(summary(view));
     context.printer().print(records);
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
+  verb.several_steps = [] { return true; };
   return verb;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/task.h"
 #include "cli/options.h"
 
 namespace dcoord::cli {
@@ -23,7 +24,21 @@ struct Verb {
   bool takes_tail = false;  ///< takes words after `--` that are no command, as it likes
   std::function<void(OptionSet&)> declare;  ///< null: takes nothing
   std::function<int(Context&)> run;         ///< the exit code; failures throw Error
+
+  /// The same as a coroutine that waits for nothing but the servers' answers, and prints through
+  /// Context::printer alone when that prints JSON: what `batch` runs, many at a time. Null: it does
+  /// not. See batchable().
+  std::function<Task<int>(Context&)> task;
+  /// Of a task, once its options are set. Why this command line is not for a batch all the same;
+  /// "": it is. May be null.
+  std::function<std::string()> batch_refusal;
+  /// Of a task, once its options are set: it asks the servers more than once, so what stands behind
+  /// it has to wait. Null: it does not.
+  std::function<bool()> several_steps;
 };
+
+/// Makes a verb one that `batch` takes: sets its task, and run to it.
+void batchable(Verb& verb, std::function<Task<int>(Context&)> task);
 
 struct Noun {
   std::string name;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/config_verbs.h"
 #include "cli/context.h"
 #include "cli/nouns.h"
 
@@ -69,6 +70,7 @@ Noun config_noun() {
   noun.summary = "the configuration, put together from options, environment and files";
   noun.examples = {"dcoord config show --origin"};
   noun.verbs.push_back(show_verb());
+  noun.verbs.push_back(config_acl_verb());
   return noun;
 }
 

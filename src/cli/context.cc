@@ -17,6 +17,13 @@ Context::Context(Config config, std::optional<std::vector<std::string>> tail,
       start_(std::move(start)),
       shell_command_(std::move(shell_command)) {}
 
+Context::Context(Config config, std::optional<std::vector<std::string>> tail,
+                 hold::StartState start, Shared shared)
+    : config_(std::move(config)),
+      tail_(std::move(tail)),
+      start_(std::move(start)),
+      shared_(std::move(shared)) {}
+
 Context::~Context() = default;
 
 std::vector<std::string> Context::command() const {
@@ -28,7 +35,8 @@ std::vector<std::string> Context::command() const {
 void Context::prepare_to_hold(Duration attempt) {
   config_.command_timeout = std::min(config_.command_timeout, attempt);
   if (config_.target.server.kind != redis::Server::Kind::local) return;
-  loop_.run(redis::ensure_local_server(loop_, add(loop_.now(), config_.connect_timeout)));
+  Loop& loop = this->loop();
+  loop.run(redis::ensure_local_server(loop, add(loop.now(), config_.connect_timeout)));
 }
 
 output::Printer& Context::printer() {
@@ -36,12 +44,15 @@ output::Printer& Context::printer() {
     const auto format = config_.format == Config::Format::json    ? output::Format::json
                         : config_.format == Config::Format::plain ? output::Format::plain
                                                                   : output::Format::table;
-    printer_ = output::make_printer({format, config_.headers, config_.color, terminal_width()});
+    output::Style style{format, config_.headers, config_.color, terminal_width(), nullptr};
+    if (shared_) style.sink = shared_->print;
+    printer_ = output::make_printer(style);
   }
   return *printer_;
 }
 
 redis::ScriptRunner& Context::scripts() {
+  if (shared_) return shared_->scripts(storage_);
   if (config_.targets.size() > 1) {
     throw usage_error(
         "several servers keep locks and elections alone: what else there is has its data in one "
@@ -52,6 +63,7 @@ redis::ScriptRunner& Context::scripts() {
 }
 
 std::vector<redis::ScriptRunner*> Context::runners() {
+  if (shared_) return {&shared_->scripts(storage_)};
   if (runners_.empty()) {
     redis::SessionOptions options = session_options();
     options.refuse_eviction = storage_.refuse_eviction;
@@ -80,7 +92,7 @@ redis::SessionOptions Context::session_options() const {
 }
 
 std::unique_ptr<redis::ScriptRunner> Context::new_scripts() {
-  return redis::make_runner(loop_, config_.target, session_options());
+  return redis::make_runner(loop(), config_.target, session_options());
 }
 
 std::vector<std::unique_ptr<redis::ScriptRunner>> Context::new_runners() {
@@ -96,7 +108,7 @@ std::vector<std::unique_ptr<redis::ScriptRunner>> make_runners(Loop& loop, const
 }
 
 redis::Patience Context::patience(std::optional<Duration> limit) {
-  const auto now = loop_.now();
+  const auto now = loop().now();
   redis::Patience patience;
   patience.until = add(now, limit.value_or(config_.command_timeout));
   patience.connect_until = std::min(patience.until, add(now, config_.connect_timeout));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,12 +17,39 @@
 namespace dcoord::cli {
 
 class TraceSink;
+class Environment;
+struct ConfigFile;
+struct NounEntry;
+
+/// What there is besides the command line: for the verb that runs other commands (batch).
+struct Setup {
+  const Environment& environment;
+  const std::vector<ConfigFile>& files;
+  const std::vector<NounEntry>& nouns;
+  std::string profile;
+};
 
 /// What a verb gets to work with.
 class Context {
  public:
+  /// What the servers have to offer before scripts() runs anything there; see
+  /// redis::SessionOptions.
+  struct Storage {
+    int replicas = 0;
+    Duration replica_timeout{};
+    bool refuse_eviction = false;
+  };
+  /// What the commands of a batch have in common, instead of each its own.
+  struct Shared {
+    Loop& loop;
+    std::function<redis::ScriptRunner&(const Storage&)> scripts;
+    output::Sink print;  ///< gets what they print
+  };
+
   Context(Config config, std::optional<std::vector<std::string>> tail, hold::StartState start,
           std::optional<std::string> shell_command = std::nullopt);
+  Context(Config config, std::optional<std::vector<std::string>> tail, hold::StartState start,
+          Shared shared);
   ~Context();
 
   const Config& config() const { return config_; }
@@ -31,7 +59,10 @@ class Context {
   /// given. Not empty: whoever called the verb has checked that there is one.
   std::vector<std::string> command() const;
   const hold::StartState& start() const { return start_; }
-  Loop& loop() { return loop_; }
+  Loop& loop() { return shared_ ? shared_->loop : loop_; }
+  /// Null in a command of a batch.
+  const Setup* setup() const { return setup_ ? &*setup_ : nullptr; }
+  void set_setup(Setup setup) { setup_.emplace(std::move(setup)); }
   /// Before a process is forked that others hang on: starts the server of `local:`, which must not
   /// become its child, and bounds one attempt to get an answer by `attempt`, so that several fit
   /// into a lease.
@@ -43,13 +74,7 @@ class Context {
   redis::ScriptRunner& scripts();
   /// All of them, for what a majority can keep; usually there is one.
   std::vector<redis::ScriptRunner*> runners();
-  /// What the servers have to offer before scripts() runs anything there; see
-  /// redis::SessionOptions. To be called before its first use.
-  struct Storage {
-    int replicas = 0;
-    Duration replica_timeout{};
-    bool refuse_eviction = false;
-  };
+  /// What the servers have to offer. To be called before the first use of scripts().
   void require(const Storage& storage) { storage_ = storage; }
   /// For further runners beside scripts(), which has had a look at the servers.
   redis::SessionOptions session_options() const;
@@ -72,6 +97,8 @@ class Context {
   std::optional<std::vector<std::string>> tail_;
   hold::StartState start_;
   std::optional<std::string> shell_command_;
+  std::optional<Setup> setup_;
+  std::optional<Shared> shared_;
   SystemClock clock_;
   Loop loop_{clock_};
   Storage storage_;

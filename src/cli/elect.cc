@@ -27,15 +27,16 @@ Verb show_verb() {
   verb.declare = [name](OptionSet& set) {
     set.positional("NAME", "election", *name, "name of the election");
   };
-  verb.run = [name](Context& context) {
+  batchable(verb, [name](Context& context) -> Task<int> {
     check_name(*name, "election name");
     const Keys keys(context.config().key_namespace);
     const auto election = open_lock(context, keys, *name, LockKind::elect);
-    const output::Election shown{context.loop().run(election->show(1000, context.patience()))};
+    auto showing = election->show(1000, context.patience());
+    const output::Election shown{co_await showing};
     context.printer().print(shown);
     const bool led = shown.leader() != nullptr && shown.view.state == LockView::State::held;
-    return to_int(led ? ExitCode::ok : ExitCode::no);
-  };
+    co_return to_int(led ? ExitCode::ok : ExitCode::no);
+  });
   return verb;
 }
 
@@ -78,8 +79,9 @@ int resign(Context& context, const ResignOptions& o) {
   const auto election = open_lock(context, keys, o.name, LockKind::elect);
   if (o.at_once) {
     if (!o.to.empty()) throw usage_error("--break and --to contradict each other");
-    return take_away(context, *election, fmt::format("election '{}'", o.name),
-                     "dcoord elect show " + output::shell_quote(o.name), o.holder, true);
+    return context.loop().run(take_away(context, *election, fmt::format("election '{}'", o.name),
+                                        "dcoord elect show " + output::shell_quote(o.name),
+                                        o.holder, true));
   }
   if (!o.holder.empty()) throw usage_error("--holder goes with --break");
   const output::Election shown{context.loop().run(election->show(1000, context.patience()))};

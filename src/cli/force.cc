@@ -37,8 +37,8 @@ const LockParty& find_hold(const LockView& view, const std::string& what, const 
 
 }  // namespace
 
-int take_away(Context& context, LockService& lock, const std::string& what, const std::string& show,
-              const std::string& holder, bool at_once) {
+Task<int> take_away(Context& context, LockService& lock, std::string what, std::string show,
+                    std::string holder, bool at_once) {
   if (holder.size() < 8) {
     throw usage_error(fmt::format("{} needs --holder ID, of 8 characters at least",
                                   at_once ? "--break" : "--force"),
@@ -49,26 +49,28 @@ int take_away(Context& context, LockService& lock, const std::string& what, cons
     throw usage_error(fmt::format("--break: {} is kept by several servers together", what),
                       "--force asks its holder to stop; at the latest its lease ends");
   }
-  const LockView view = context.loop().run(lock.show(0, context.patience()));
+  const LockView view = co_await lock.show(0, context.patience());
   const LockParty& hold = find_hold(view, what, show, holder);
   const std::string who = describe_holder(hold.who, std::nullopt);
   const Error gone(ExitCode::no, "not_held", fmt::format("{} has just given up {}", who, what),
                    "nothing was changed");
   Holder by = this_process(random_token(), at_once ? "--break" : "--force", "");
   if (!at_once) {
-    const auto revoked = context.loop().run(
+    Task<LockService::Revoked> revoking =
         on_one != nullptr ? on_one->revoke_by(hold.token, "", by, context.patience())
-                          : lock.revoke(hold.token, "", context.patience()));
+                          : lock.revoke(hold.token, "", context.patience());
+    const auto revoked = co_await revoking;
     if (revoked.what != LockService::Revoked::What::revoked) throw gone;
     log::note(0, fmt::format("told {} to stop; {} is free when it has, in {} at the latest", who,
                              what, format_age(revoked.lease_left)));
-    return to_int(ExitCode::ok);
+    co_return to_int(ExitCode::ok);
   }
   Lock::Leftover leftover;
   leftover.proof = Lock::Leftover::Proof::broken;
   leftover.token = hold.token;
   leftover.by = std::move(by);
-  const auto result = context.loop().run(on_one->reclaim(std::move(leftover), context.patience()));
+  Task<Lock::Reclaimed> reclaiming = on_one->reclaim(std::move(leftover), context.patience());
+  const auto result = co_await reclaiming;
   if (result.what != Lock::Reclaimed::What::reclaimed) throw gone;
   log::warning(
       fmt::format("took {} from {} at once{}: what it runs may go on for up to {}, beside the next "
@@ -76,7 +78,7 @@ int take_away(Context& context, LockService& lock, const std::string& what, cons
                   "a fencing token (now above {}) keeps it from what it writes to",
                   what, who, result.handed_on ? ", and handed it to the next in line" : "",
                   format_age(hold.lease_left), hold.fence));
-  return to_int(ExitCode::ok);
+  co_return to_int(ExitCode::ok);
 }
 
 }  // namespace dcoord::cli

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/task.h"
 #include "primitives/lock.h"
 
 namespace dcoord::cli {
@@ -13,7 +14,7 @@ class Context;
 /// `what` is "lock 'deploy'", `show` the command that lists ids. Throws Error: 64 for an id that is
 /// too short or means several and for `at_once` where several servers keep it, 1 when nobody has
 /// it.
-int take_away(Context& context, primitives::LockService& lock, const std::string& what,
-              const std::string& show, const std::string& holder, bool at_once);
+Task<int> take_away(Context& context, primitives::LockService& lock, std::string what,
+                    std::string show, std::string holder, bool at_once);
 
 }  // namespace dcoord::cli

@@ -53,13 +53,13 @@ Verb renew_verb() {
              "accepted everywhere; renewing again is always safe")
         .from_environment = false;
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     check_name(o->name, "lock name");
     check_ttl(o->ttl, "--ttl");
     const std::string token = held_token(o->name, o->token);
     const Keys keys(context.config().key_namespace);
     const auto lock = open_lock(context, keys, o->name, LockKind::lock);
-    const auto result = context.loop().run(lock->renew(token, o->ttl, context.patience()));
+    const auto result = co_await lock->renew(token, o->ttl, context.patience());
     if (const auto* renewed = std::get_if<LockRenewed>(&result)) {
       const auto left =
           std::chrono::duration_cast<Millis>(renewed->valid_end - context.loop().now()).count();
@@ -68,14 +68,14 @@ Verb renew_verb() {
         record.add("name", o->name).add("lease_ms", left);
         context.printer().print(record);
       }
-      return to_int(ExitCode::ok);
+      co_return to_int(ExitCode::ok);
     }
     const bool revoked = std::get<LockLost>(result).revoked;
     throw Error(ExitCode::no, revoked ? "revoked" : "not_held",
                 revoked
                     ? fmt::format("the hold of lock '{}' was taken away by an operator", o->name)
                     : fmt::format("this token does not hold lock '{}' (any more)", o->name));
-  };
+  });
   return verb;
 }
 
@@ -110,7 +110,7 @@ Verb release_verb() {
              "accepted everywhere; releasing again is always safe")
         .from_environment = false;
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     check_name(o->name, "lock name");
     const bool of_another = o->force || o->at_once;
     if (!of_another && !o->holder.empty())
@@ -120,13 +120,15 @@ Verb release_verb() {
     const Keys keys(context.config().key_namespace);
     if (of_another) {
       const auto lock = open_lock(context, keys, o->name, LockKind::lock);
-      return take_away(context, *lock, fmt::format("lock '{}'", o->name),
-                       "dcoord lock show " + output::shell_quote(o->name), o->holder, o->at_once);
+      Task<int> taking =
+          take_away(context, *lock, fmt::format("lock '{}'", o->name),
+                    "dcoord lock show " + output::shell_quote(o->name), o->holder, o->at_once);
+      co_return co_await taking;
     }
     const std::string token = held_token(o->name, o->token);
     const auto lock = open_lock(context, keys, o->name, LockKind::lock);
     const LockReleased released =
-        context.loop().run(lock->release(token, Duration::zero(), false, context.patience()));
+        co_await lock->release(token, Duration::zero(), false, context.patience());
     if (released.what == LockReleased::What::gone) {
       throw Error(ExitCode::no, "not_held",
                   fmt::format("this token does not hold lock '{}' (any more)", o->name));
@@ -138,8 +140,9 @@ Verb release_verb() {
           .add("held_ms", to_ms(released.held));
       context.printer().print(record);
     }
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
+  verb.several_steps = [o] { return o->force; };
   return verb;
 }
 
@@ -153,14 +156,14 @@ Verb show_verb() {
   verb.declare = [name](OptionSet& set) {
     set.positional("NAME", "lock", *name, "name of the lock");
   };
-  verb.run = [name](Context& context) {
+  batchable(verb, [name](Context& context) -> Task<int> {
     check_name(*name, "lock name");
     const Keys keys(context.config().key_namespace);
     const auto lock = open_lock(context, keys, *name, LockKind::lock);
-    const LockView view = context.loop().run(lock->show(1000, context.patience()));
+    const LockView view = co_await lock->show(1000, context.patience());
     context.printer().print(view);
-    return to_int(view.state == LockView::State::held ? ExitCode::ok : ExitCode::no);
-  };
+    co_return to_int(view.state == LockView::State::held ? ExitCode::ok : ExitCode::no);
+  });
   return verb;
 }
 
@@ -181,11 +184,11 @@ Verb forget_verb() {
              "accepted everywhere; forgetting again is always safe")
         .from_environment = false;
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     check_name(o->name, "lock name");
     const Keys keys(context.config().key_namespace);
     const auto lock = open_lock(context, keys, o->name, LockKind::lock);
-    const LockService::Forgotten result = context.loop().run(lock->forget(context.patience()));
+    const LockService::Forgotten result = co_await lock->forget(context.patience());
     using What = LockService::Forgotten::What;
     if (result.what == What::held) {
       throw Error(ExitCode::refused, "lock_held",
@@ -196,8 +199,8 @@ Verb forget_verb() {
       throw Error(ExitCode::refused, "lock_waited",
                   fmt::format("somebody waits for lock '{}'", o->name));
     }
-    return to_int(result.what == What::forgotten ? ExitCode::ok : ExitCode::no);
-  };
+    co_return to_int(result.what == What::forgotten ? ExitCode::ok : ExitCode::no);
+  });
   return verb;
 }
 

@@ -206,6 +206,26 @@ int acquire(Context& context, const AcquireOptions& o) {
   return to_int(ExitCode::ok);
 }
 
+/// In a batch: nobody waits, and there is no process to hold it.
+Task<int> acquire_at_once(Context& context, const AcquireOptions& o) {
+  check_ttl(o.ttl, "--ttl");
+  o.storage.apply(context, o.ttl);
+  LockRequest request = o.lock.request(o.ttl, fmt::format("(process {})", getppid()));
+  request.who.pid = static_cast<long>(getppid());
+  request.who.start_time = 0;
+  const Keys keys(context.config().key_namespace);
+  Lock lock(context.loop(), context.scripts(), keys, o.lock.name);
+  Task<LockAnswer> asking = lock.ask(request, false, "", context.patience());
+  const LockAnswer answer = co_await asking;
+  const auto* granted = std::get_if<LockGranted>(&answer);
+  if (granted == nullptr) {
+    throw lock_refusal(lock.name(), answer, Duration::zero(), static_cast<int>(o.conflict_code),
+                       o.lock);
+  }
+  context.printer().print(describe(request, lock.name(), *granted, context.loop().now()));
+  co_return to_int(ExitCode::ok);
+}
+
 }  // namespace
 
 Verb lock_acquire_verb() {
@@ -232,6 +252,11 @@ Verb lock_acquire_verb() {
              "with --bind-pid: sent to that process when the lease is lost");
   };
   verb.run = [o](Context& context) { return acquire(context, *o); };
+  verb.task = [o](Context& context) { return acquire_at_once(context, *o); };
+  verb.batch_refusal = [o]() -> std::string {
+    if (o->bind_pid) return "--bind-pid goes on in the background";
+    return o->lock.wait || o->lock.max_retries ? "it waits; in a batch -n is meant" : "";
+  };
   return verb;
 }
 

@@ -16,6 +16,8 @@ Noun top_noun();
 Noun metrics_noun();
 Noun health_noun();
 Noun breaker_noun();
+Noun event_noun();
+Noun batch_noun();
 Noun local_noun();
 Noun config_noun();
 Noun completion_noun();

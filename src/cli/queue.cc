@@ -62,15 +62,16 @@ Verb ack_verb() {
   verb.usage = "RECEIPT";
   verb.examples = {"dcoord queue ack \"$receipt\""};
   verb.declare = [o](OptionSet& set) { o->declare(set); };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     const ShownReceipt shown = read_receipt(o->receipt);
     const Keys keys(context.config().key_namespace);
     Queue queue(context.loop(), context.scripts(), keys, shown.queue);
-    const Acked acked = context.loop().run(
-        queue.ack(request_token(o->request_id), {shown.receipt}, context.patience()));
+    auto acknowledging =
+        queue.ack(request_token(o->request_id), {shown.receipt}, context.patience());
+    const Acked acked = co_await acknowledging;
     if (acked.count == 0) not_in_flight(shown);
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
   return verb;
 }
 
@@ -89,7 +90,7 @@ Verb nack_verb() {
         false;
     set.text("--reason", "TEXT", o->reason, "with --dead: why").from_environment = false;
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     if (o->delay == kForever) throw usage_error("--delay must end some time");
     if (o->dead && o->delay > Duration::zero())
       throw usage_error("--dead and --delay contradict each other");
@@ -97,12 +98,13 @@ Verb nack_verb() {
     const ShownReceipt shown = read_receipt(o->receipt);
     const Keys keys(context.config().key_namespace);
     Queue queue(context.loop(), context.scripts(), keys, shown.queue);
-    const auto returned = context.loop().run(queue.nack(
-        request_token(o->request_id), {shown.receipt}, o->dead ? Fate::dead : Fate::retry, o->delay,
-        {std::nullopt, o->reason}, context.patience()));
+    auto returning = queue.nack(request_token(o->request_id), {shown.receipt},
+                                o->dead ? Fate::dead : Fate::retry, o->delay,
+                                {std::nullopt, o->reason}, context.patience());
+    const auto returned = co_await returning;
     if (returned == 0) not_in_flight(shown);
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
   return verb;
 }
 
@@ -117,16 +119,16 @@ Verb extend_verb() {
     o->declare(set);
     set.duration("--lease", o->lease, "length of the lease from now on; never lowers its end");
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     check_ttl(o->lease, "--lease");
     const ShownReceipt shown = read_receipt(o->receipt);
     const Keys keys(context.config().key_namespace);
     Queue queue(context.loop(), context.scripts(), keys, shown.queue);
-    const auto ends =
-        context.loop().run(queue.extend({shown.receipt}, o->lease, context.patience()));
+    auto extending = queue.extend({shown.receipt}, o->lease, context.patience());
+    const auto ends = co_await extending;
     if (ends.empty() || !ends[0]) not_in_flight(shown);
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
   return verb;
 }
 

@@ -98,14 +98,14 @@ Verb queue_show_verb() {
   verb.usage = "NAME";
   verb.examples = {"dcoord queue show urls", "dcoord queue show urls --json"};
   verb.declare = [o](OptionSet& set) { declare_name(*o, set); };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     check_name(o->name, "queue name");
     const Keys keys(context.config().key_namespace);
     Queue queue(context.loop(), context.scripts(), keys, o->name);
-    const QueueView view = context.loop().run(queue.show(context.patience()));
+    const QueueView view = co_await queue.show(context.patience());
     print_view(context, view);
-    return to_int(view.exists ? ExitCode::ok : ExitCode::no);
-  };
+    co_return to_int(view.exists ? ExitCode::ok : ExitCode::no);
+  });
   return verb;
 }
 

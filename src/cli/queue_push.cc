@@ -20,7 +20,7 @@ namespace {
 
 using namespace primitives;
 
-int push(Context& context, const PushWishes& o) {
+Task<int> push(Context& context, const PushWishes& o) {
   check_name(o.name, "queue name");
   std::vector<std::string> items = o.items;
   if (context.tail()) items.insert(items.end(), context.tail()->begin(), context.tail()->end());
@@ -46,18 +46,22 @@ int push(Context& context, const PushWishes& o) {
     file.reset(open(o.file.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) throw usage_error(fmt::format("--file {}: {}", o.file, std::strerror(errno)));
     input = file.get();
+  } else if (items.empty() && context.setup() == nullptr) {
+    throw usage_error("nothing to push", "in a batch the items stand on the line");
   } else if (items.empty() && !dash && o.file.empty() && isatty(STDIN_FILENO) != 0) {
     throw usage_error("nothing to push", "give items, or - to type them");
   }
   QueuePusher pushing(context, options);
   if (items.empty()) {
     const Framing framing = o.null ? Framing::nul : o.whole ? Framing::whole : Framing::lines;
-    context.loop().run(pushing.push_input(input, framing));
+    Task<void> reading = pushing.push_input(input, framing);
+    co_await reading;
   } else {
-    context.loop().run(pushing.push_all(std::move(items)));
+    Task<void> sending = pushing.push_all(std::move(items));
+    co_await sending;
   }
   log::clear_progress();
-  return to_int(ExitCode::ok);
+  co_return to_int(ExitCode::ok);
 }
 
 void declare(PushWishes& o, OptionSet& set) {
@@ -105,7 +109,12 @@ Verb queue_push_verb() {
                    "dcoord queue push jobs --delay 5m --priority 9 nightly"};
   verb.takes_tail = true;
   verb.declare = [o](OptionSet& set) { declare(*o, set); };
-  verb.run = [o](Context& context) { return push(context, *o); };
+  batchable(verb, [o](Context& context) { return push(context, *o); });
+  verb.batch_refusal = [o]() -> std::string {
+    if (o->wait) return "it waits for room";
+    const bool dash = o->items.size() == 1 && o->items[0] == "-";
+    return dash || !o->file.empty() ? "it reads an input of its own" : "";
+  };
   return verb;
 }
 

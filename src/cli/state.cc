@@ -23,10 +23,11 @@ struct GetOptions {
   std::optional<std::string> fallback;
 };
 
-int get_all(Context& context, const GetOptions& o) {
+Task<int> get_all(Context& context, const GetOptions& o) {
   const Keys keys(context.config().key_namespace);
-  const auto values =
-      context.loop().run(list_values(context.scripts(), keys, o.all, true, context.patience()));
+  Task<std::vector<StateValue>> listing =
+      list_values(context.scripts(), keys, o.all, true, context.patience());
+  const std::vector<StateValue> values = co_await listing;
   std::vector<Record> records;
   for (const StateValue& value : values) {
     if (context.config().format == Config::Format::json) {
@@ -37,19 +38,25 @@ int get_all(Context& context, const GetOptions& o) {
     }
   }
   context.printer().print(records);
-  return to_int(values.empty() ? ExitCode::no : ExitCode::ok);
+  co_return to_int(values.empty() ? ExitCode::no : ExitCode::ok);
 }
 
-int get(Context& context, const GetOptions& o) {
+Task<int> get(Context& context, const GetOptions& o) {
   if (!o.all.empty() && !o.name.empty()) throw usage_error("--all takes the place of KEY");
-  if (!o.all.empty()) return get_all(context, o);
+  if (!o.all.empty()) {
+    Task<int> all = get_all(context, o);
+    co_return co_await all;
+  }
+  if (o.name.empty())
+    throw usage_error("missing argument KEY", "dcoord state get KEY, or --all PREFIX for several");
   check_name(o.name, "key");
   const Keys keys(context.config().key_namespace);
   State state(context.loop(), context.scripts(), keys, o.name);
-  StateValue value = context.loop().run(state.get(context.patience()));
+  Task<StateValue> getting = state.get(context.patience());
+  StateValue value = co_await getting;
   if (!value.present && !o.fallback) {
     log::note(1, fmt::format("there is no value '{}'", o.name));
-    return to_int(ExitCode::no);
+    co_return to_int(ExitCode::no);
   }
   if (!value.present) {
     value.present = true;
@@ -58,12 +65,12 @@ int get(Context& context, const GetOptions& o) {
   if (context.config().format == Config::Format::json) {
     Record record = describe_value(value, true);
     context.printer().print(record);
-    return to_int(ExitCode::ok);
+    co_return to_int(ExitCode::ok);
   }
   // Exactly the bytes; a person's prompt shall begin on a line of its own.
   if (!o.raw && isatty(STDOUT_FILENO) == 1) value.bytes += '\n';
   output::write_out(value.bytes);
-  return to_int(ExitCode::ok);
+  co_return to_int(ExitCode::ok);
 }
 
 Verb get_verb() {
@@ -81,7 +88,8 @@ Verb get_verb() {
         .from_environment = false;
     set.text("--all", "PREFIX", o->all, "all values whose keys begin so").from_environment = false;
   };
-  verb.run = [o](Context& context) { return get(context, *o); };
+  batchable(verb, [o](Context& context) { return get(context, *o); });
+  verb.several_steps = [o] { return !o->all.empty(); };
   return verb;
 }
 
@@ -95,16 +103,18 @@ Verb list_verb() {
   verb.declare = [prefix](OptionSet& set) {
     set.positional("PREFIX", "state", *prefix, "only keys that begin so", false);
   };
-  verb.run = [prefix](Context& context) {
+  batchable(verb, [prefix](Context& context) -> Task<int> {
     const Keys keys(context.config().key_namespace);
-    const auto values = context.loop().run(
-        list_values(context.scripts(), keys, *prefix, false, context.patience()));
+    Task<std::vector<StateValue>> listing =
+        list_values(context.scripts(), keys, *prefix, false, context.patience());
+    const std::vector<StateValue> values = co_await listing;
     std::vector<Record> records;
     records.reserve(values.size());
     for (const StateValue& value : values) records.push_back(describe_value(value, false));
     context.printer().print(records);
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
+  verb.several_steps = [] { return true; };
   return verb;
 }
 

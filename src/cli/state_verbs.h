@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -22,6 +23,13 @@ struct StateGuardOptions {
   primitives::StateGuard guard() const;
 };
 
+inline constexpr long long kLargestStateVersion = std::numeric_limits<long long>::max();
+
+/// The exit code of a write, which is printed: as JSON its version, and of a number what it is now.
+/// Throws state_refusal.
+int state_written(Context& context, const std::string& name, const primitives::StateAnswer& answer,
+                  bool print_number = false);
+
 /// A refusal as an error with a message for people: 1, 65, 75 or 79.
 Error state_refusal(const std::string& name, const primitives::StateRefused& refused);
 
@@ -31,10 +39,10 @@ output::Record describe_value(const primitives::StateValue& value, bool with_byt
 /// "ci7:4242", "" for nobody.
 std::string writer_text(const primitives::Holder& writer);
 
-Verb state_set_verb();       ///< state_write.cc
+Verb state_set_verb();       ///< state_set.cc
 Verb state_delete_verb();    ///< state_write.cc
 Verb state_incr_verb();      ///< state_write.cc
 Verb state_watch_verb();     ///< state_watch.cc
-Verb state_progress_verb();  ///< state_watch.cc
+Verb state_progress_verb();  ///< state_progress.cc
 
 }  // namespace dcoord::cli

@@ -157,6 +157,7 @@ std::string text_of(const Json& j) {
 
 class JsonPrinter : public Printer {
  public:
+  explicit JsonPrinter(Sink sink) : sink_(std::move(sink)) {}
   void print(const Record& record) override { write(to_json(record)); }
   void print(const std::vector<Record>& records) override { write_array(records); }
   void print(const LockView& lock) override { write(to_json(lock)); }
@@ -186,13 +187,23 @@ class JsonPrinter : public Printer {
     for (const auto& item : items) j.push_back(to_json(item));
     write(j);
   }
-  void write(const Json& j) { write_out(text_of(j) + "\n"); }
+  void write(const Json& j) {
+    const std::string line = text_of(j) + "\n";
+    if (sink_)
+      sink_(line);
+    else
+      write_out(line);
+  }
+
+  Sink sink_;
 };
 
 }  // namespace
 
 std::string json_text(const Record& record) { return text_of(to_json(record)); }
 
-std::unique_ptr<Printer> make_json_printer() { return std::make_unique<JsonPrinter>(); }
+std::unique_ptr<Printer> make_json_printer(Sink sink) {
+  return std::make_unique<JsonPrinter>(std::move(sink));
+}
 
 }  // namespace dcoord::output

@@ -10,7 +10,7 @@
 namespace dcoord::output {
 
 std::unique_ptr<Printer> make_printer(const Style& style) {
-  return style.format == Format::json ? make_json_printer() : make_text_printer(style);
+  return style.format == Format::json ? make_json_printer(style.sink) : make_text_printer(style);
 }
 
 std::string shell_quote(const std::string& text) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,11 +14,15 @@ namespace dcoord::output {
 
 enum class Format { table, plain, json };
 
+/// Gets what is printed, a line or more at a time.
+using Sink = std::function<void(const std::string& text)>;
+
 struct Style {
   Format format = Format::table;
   bool headers = true;
   bool color = false;
-  int width = 0;  ///< of the terminal; 0: no terminal, cut nothing
+  int width = 0;        ///< of the terminal; 0: no terminal, cut nothing
+  Sink sink = nullptr;  ///< of JSON: gets it instead of stdout
 };
 
 /// A hold that outlives the command: what `lock acquire` hands to a script.

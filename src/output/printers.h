@@ -7,7 +7,7 @@
 namespace dcoord::output {
 
 std::unique_ptr<Printer> make_text_printer(const Style& style);  ///< table and plain
-std::unique_ptr<Printer> make_json_printer();
+std::unique_ptr<Printer> make_json_printer(Sink sink);
 
 /// A record as one line of JSON, without the line's end.
 std::string json_text(const Record& record);

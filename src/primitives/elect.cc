@@ -60,7 +60,8 @@ Task<std::vector<ElectionChange>> ElectionChanges::after(std::string id, redis::
 }
 
 Task<void> ElectionChanges::wait(std::string id, TimePoint until) {
-  return scripts_.wait_entry(key_, id.empty() ? "0" : std::move(id), until);
+  std::vector<redis::ScriptRunner::StreamPlace> places{{key_, id.empty() ? "0" : std::move(id)}};
+  co_await scripts_.wait_entries(std::move(places), until);
 }
 
 }  // namespace dcoord::primitives

@@ -32,7 +32,7 @@ class ElectionChanges {
   /// Those after `id` ("" for all that are recorded), oldest first.
   Task<std::vector<ElectionChange>> after(std::string id, redis::Patience patience);
   /// Waits for one after `id` ("" for any), at most until a moment. A hint, as
-  /// ScriptRunner::wait_entry.
+  /// ScriptRunner::wait_entries.
   Task<void> wait(std::string id, TimePoint until);
 
  private:

@@ -26,6 +26,18 @@ std::string Keys::mailbox(std::string_view name, std::string_view token) const {
   return fmt::format("{}:{{{}}}:mail:{}", namespace_, bucket_of(name), token);
 }
 
+// The group's length before it: no two pairs of names make the same key, whatever is in them.
+std::string Keys::event_group(std::string_view topic, std::string_view part,
+                              std::string_view group) const {
+  return fmt::format("{}:{{{}}}:event{}:{}:{}:{}", namespace_, bucket_of(topic), part, group.size(),
+                     group, topic);
+}
+
+std::string Keys::event_beginning(std::string_view group, std::string_view pattern) const {
+  return fmt::format("{}:{{{}}}:eventb:{}:{}:{}", namespace_, bucket_of(group), group.size(), group,
+                     pattern);
+}
+
 std::string Keys::index(int bucket, std::string_view kind) const {
   return fmt::format("{}:{{{}}}:index:{}", namespace_, bucket, kind);
 }

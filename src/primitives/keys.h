@@ -40,6 +40,18 @@ class Keys {
   std::string state_calling(std::string_view name) const { return key(name, "statec"); }
   std::string breaker(std::string_view name) const { return key(name, "breaker"); }
   std::string breaker_reporters(std::string_view name) const { return key(name, "breakerr"); }
+  std::string events(std::string_view topic) const { return key(topic, "event"); }
+  /// The other keys of a topic: "t" what is known of it, "p" and "o" producers.
+  std::string event_part(std::string_view topic, std::string_view part) const {
+    return key(topic, "event" + std::string(part));
+  }
+  /// Of a group that reads a topic: "g" the group, "f" when its leases end.
+  std::string event_group(std::string_view topic, std::string_view part,
+                          std::string_view group) const;
+  /// When a group of a pattern began; in the bucket of the group.
+  std::string event_beginning(std::string_view group, std::string_view pattern) const;
+  /// A stream that tells of new topics, for those that follow patterns.
+  std::string event_news() const { return key("topics", "eventn"); }
   /// Of a run: its jobs, who waits, who waits for whom.
   std::string jobs(std::string_view run) const { return key(run, "job"); }
   std::string job_waiters(std::string_view run) const { return key(run, "jobw"); }
@@ -49,7 +61,7 @@ class Keys {
   /// Of all kinds: what scripts answered about things of that name, when they are traced.
   std::string trace(std::string_view name) const { return key(name, "trace"); }
   /// The index of one bucket's things of a kind: "lock", "elect", "queue", "barrier", "state",
-  /// "breaker", "job" (of runs).
+  /// "breaker", "event" (of topics), "job" (of runs).
   std::string index(int bucket, std::string_view kind) const;
   std::string index_of(std::string_view name, std::string_view kind) const {
     return index(bucket_of(name), kind);

@@ -39,10 +39,13 @@ StateAnswer decode_written(const redis::Script& script, const Reply& r) {
   if (word == "set") return StateWritten{r.at(1).text(), r.size() > 2 ? r.at(2).text() : ""};
   if (word == "fenced") return StateRefused{Why::fenced, r.at(2).text(), r.at(1).text()};
   if (word == "unlocked") return StateRefused{Why::unlocked, "", ""};
+  if (word == "differs") return StateRefused{Why::differs, r.at(1).text(), "", r.at(2).text()};
   if (word == "bound") return StateRefused{Why::bound, r.at(1).text(), r.at(2).text()};
-  constexpr std::pair<std::string_view, Why> kWords[] = {
-      {"absent", Why::absent},   {"exists", Why::exists},         {"version", Why::version},
-      {"differs", Why::differs}, {"no_integer", Why::no_integer}, {"overflow", Why::overflow}};
+  constexpr std::pair<std::string_view, Why> kWords[] = {{"absent", Why::absent},
+                                                         {"exists", Why::exists},
+                                                         {"version", Why::version},
+                                                         {"no_integer", Why::no_integer},
+                                                         {"overflow", Why::overflow}};
   for (const auto& [known, why] : kWords) {
     if (word == known) return StateRefused{why, r.at(1).text(), ""};
   }

@@ -61,7 +61,7 @@ struct StateRefused {
     absent,   ///< delete: there is none
     exists,   ///< if_absent
     version,  ///< if_version
-    differs,  ///< if_value
+    differs,  ///< if_value; `bytes` is what it is
     bound,    ///< incr: beyond a bound; `number` is what it is
     no_integer,
     overflow,
@@ -71,6 +71,7 @@ struct StateRefused {
   Why why;
   std::string version;
   std::string number;
+  std::string bytes{};
 };
 using StateAnswer = std::variant<StateWritten, StateRefused>;
 

@@ -152,9 +152,7 @@ class Tracer final : public redis::ScriptRunner {
       Task<Answer> running = runner_->run(std::move(call), patience);
       answer = co_await running;
     } catch (const Error& error) {
-      event.event = error.code() == ExitCode::unknown ? "unknown" : "failed";
-      event.error = error.what();
-      tell(event);
+      failed(event, error);
       throw;
     }
     answered(event, script, answer);
@@ -162,19 +160,10 @@ class Tracer final : public redis::ScriptRunner {
   }
 
   Task<std::vector<Answer>> run_all(std::vector<Call> calls, Patience patience) override {
-    std::vector<std::pair<TraceEvent, std::string>> traced;
-    std::vector<size_t> places;
-    for (size_t i = 0; i < calls.size(); ++i) {
-      if (!is_traced(calls[i])) continue;
-      traced.emplace_back(asked(calls[i]), calls[i].script->name);
-      places.push_back(i);
-      record(calls[i], traced.back().first);
-    }
-    Task<std::vector<Answer>> running = runner_->run_all(std::move(calls), patience);
-    std::vector<Answer> answers = co_await running;
-    for (size_t i = 0; i < places.size(); ++i)
-      answered(traced[i].first, traced[i].second, answers[places[i]]);
-    co_return answers;
+    return run_several(std::move(calls), patience, false);
+  }
+  Task<std::vector<Answer>> run_each(std::vector<Call> calls, Patience patience) override {
+    return run_several(std::move(calls), patience, true);
   }
 
   Task<std::vector<Answer>> run_commands(std::vector<std::vector<std::string>> commands,
@@ -184,17 +173,41 @@ class Tracer final : public redis::ScriptRunner {
   Task<std::optional<std::string>> wait_message(std::string mailbox, TimePoint until) override {
     return runner_->wait_message(std::move(mailbox), until);
   }
-  Task<void> wait_entry(std::string stream, std::string after, TimePoint until) override {
-    return runner_->wait_entry(std::move(stream), std::move(after), until);
+  Task<std::vector<std::string>> wait_entries(std::vector<StreamPlace> places,
+                                              TimePoint until) override {
+    return runner_->wait_entries(std::move(places), until);
   }
 
  private:
+  Task<std::vector<Answer>> run_several(std::vector<Call> calls, Patience patience, bool each) {
+    std::vector<std::pair<TraceEvent, std::string>> traced;
+    std::vector<size_t> places;
+    for (size_t i = 0; i < calls.size(); ++i) {
+      if (!is_traced(calls[i])) continue;
+      traced.emplace_back(asked(calls[i]), calls[i].script->name);
+      places.push_back(i);
+      record(calls[i], traced.back().first);
+    }
+    Task<std::vector<Answer>> running = each ? runner_->run_each(std::move(calls), patience)
+                                             : runner_->run_all(std::move(calls), patience);
+    std::vector<Answer> answers = co_await running;
+    for (size_t i = 0; i < places.size(); ++i)
+      answered(traced[i].first, traced[i].second, answers[places[i]]);
+    co_return answers;
+  }
+
   bool is_traced(const Call& call) const {
     if (call.script == nullptr || !call.script->writes || call.keys.empty()) return false;
     const KeyParts key = parts_of(call.keys.front());
     const auto [noun, verb] = noun_and_verb(call.script->name);
     const bool election = noun == "lock" && key.kind.starts_with("elect");
     return !key.name.empty() && o_.kinds.contains(election ? "elect" : noun);
+  }
+
+  void failed(TraceEvent& event, const Error& error) const {
+    event.event = error.code() == ExitCode::unknown ? "unknown" : "failed";
+    event.error = error.what();
+    tell(event);
   }
 
   void tell(const TraceEvent& event) const {
@@ -216,6 +229,7 @@ class Tracer final : public redis::ScriptRunner {
   }
 
   void answered(TraceEvent& event, const std::string& script, const Answer& answer) {
+    if (answer.error) return failed(event, *answer.error);
     read_reply(event, script, answer.reply);
     if (event.at)
       offset_ = *event.at - std::chrono::duration_cast<Millis>(answer.sent.time_since_epoch());

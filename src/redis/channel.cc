@@ -244,7 +244,12 @@ Step Channel::on_reply(Batch& batch, const Expected& expected, Reply reply) {
     const ErrorInfo info = classify(reply.text());
     if (info.verdict != Verdict::own) {
       request.end = kNotQueued;
-      return on_error(batch, request, info);
+      Step step = on_error(batch, request, info);
+      if (step.next != Step::Next::fail || !batch.each) return step;
+      request.answer = Answer{Reply::nil(), request.sent};
+      request.answer->error = std::move(step.error);
+      ++batch.first;
+      return Step();
     }
   }
   if (request.script != nullptr) loaded_.emplace(request.script->sha1);

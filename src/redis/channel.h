@@ -37,6 +37,7 @@ struct Batch {
       0;  ///< the first without an answer: this one and all behind it are still to be done
   std::string_view confirm;  ///< see Call::confirm; of the only request
   bool writes = false;       ///< at least one of them changes something
+  bool each = false;         ///< an error that lasts is its request's alone: Answer::error
   bool load = false;         ///< load the scripts that the server is not known to have, first
   bool sent = false;         ///< bytes of it were sent
   bool may_be_done = false;  ///< something of it may have been executed

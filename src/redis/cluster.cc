@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@ constexpr int kMostRedirects = 5;
 // A runner that is in use for longer has to know more nodes than the ones that it speaks to: they
 // may die.
 constexpr Duration kLongLived = std::chrono::milliseconds(100);
+constexpr Duration kLaneWaits = std::chrono::hours(1);
 
 /// One node that was spoken to.
 struct Node {
@@ -56,6 +58,28 @@ bool is_worse(const Step& a, const Step& b) {
   return rank(a) > rank(b);
 }
 
+/// A wait for the streams of one slot, over connections of its own: it goes on while its owner does
+/// something else.
+struct WaitLane {
+  std::vector<ScriptRunner::StreamPlace> places;
+  std::unique_ptr<ScriptRunner> runner;
+  Task<void> task;
+  bool over = false;
+  std::vector<std::string> found;
+  std::optional<Error> error;
+};
+
+Task<void> wait_on(WaitLane& lane, TimePoint until, Event& ended) {
+  try {
+    Task<std::vector<std::string>> waiting = lane.runner->wait_entries(lane.places, until);
+    lane.found = co_await waiting;
+  } catch (const Error& error) {
+    lane.error = error;
+  }
+  lane.over = true;
+  ended.set();
+}
+
 class Cluster final : public RetryingRunner {
  public:
   Cluster(Loop& loop, Target target, SessionOptions options)
@@ -64,6 +88,8 @@ class Cluster final : public RetryingRunner {
  private:
   Task<Step> attempt(Batch& batch, TimePoint connect_until, TimePoint until) override;
   Task<Step> attempt_wait(Batch& batch, Blocking command, TimePoint until) override;
+  Task<std::vector<std::string>> wait_entries(std::vector<StreamPlace> places,
+                                              TimePoint until) override;
   void ask_password() override { any_node(); }
   void abandon() override {
     for (const auto& node : nodes_) node->channel.abandon();
@@ -90,6 +116,8 @@ class Cluster final : public RetryingRunner {
   std::optional<TimePoint> first_used_;
   size_t any_ = 0;  // which one to ask when the map does not tell
   Node* last_ = nullptr;
+  Event lane_ended_{loop_};
+  std::map<int, WaitLane> lanes_;  // by slot; last, for their tasks use the rest
 };
 
 Node& Cluster::node_at(const HostPort& address) {
@@ -159,6 +187,7 @@ std::vector<Share> Cluster::split(Batch& batch) {
       share->node = node;
       share->part.writes = batch.writes;
       share->part.load = batch.load;
+      share->part.each = batch.each;
       share->part.confirm = batch.confirm;
     }
     share->part.requests.push_back(std::move(request));
@@ -276,6 +305,51 @@ Task<Step> Cluster::attempt_wait(Batch& batch, Blocking command, TimePoint until
   step.next = Step::Next::back_off;
   step.why = step.error->what();
   co_return step;
+}
+
+/// A connection that blocks does nothing else, and a command is about one slot only. The waits of
+/// slots where nothing has changed are left alone, so that an event in one costs nothing in the
+/// others.
+Task<std::vector<std::string>> Cluster::wait_entries(std::vector<StreamPlace> places,
+                                                     TimePoint until) {
+  std::map<int, std::vector<StreamPlace>> slots;
+  for (StreamPlace& place : places) slots[slot_of(place.stream)].push_back(std::move(place));
+  if (slots.size() == 1) {
+    lanes_.clear();
+    Task<std::vector<std::string>> waiting =
+        RetryingRunner::wait_entries(std::move(slots.begin()->second), until);
+    co_return co_await waiting;
+  }
+  std::erase_if(lanes_, [&](const auto& lane) { return !slots.contains(lane.first); });
+  for (auto& [slot, wanted] : slots) {
+    WaitLane& lane = lanes_[slot];
+    if (lane.task && !lane.over && lane.places == wanted) continue;
+    lane.task.cancel();
+    if (!lane.runner) lane.runner = make_cluster(loop_, target_, options_);
+    lane.places = std::move(wanted);
+    lane.over = false;
+    lane.found.clear();
+    lane.task = wait_on(lane, add(loop_.now(), kLaneWaits), lane_ended_);
+    loop_.start(lane.task);
+  }
+  const auto any_over = [&] {
+    return std::any_of(lanes_.begin(), lanes_.end(),
+                       [](const auto& lane) { return lane.second.over; });
+  };
+  while (!any_over()) {
+    const bool ended = co_await lane_ended_.wait(until);
+    if (!ended) break;
+  }
+  std::vector<std::string> found;
+  bool unknown = false;
+  for (auto& [slot, lane] : lanes_) {
+    if (!lane.over) continue;
+    if (lane.error) throw *lane.error;
+    unknown = unknown || lane.found.empty();
+    found.insert(found.end(), lane.found.begin(), lane.found.end());
+  }
+  if (unknown) found.clear();
+  co_return found;
 }
 
 }  // namespace

@@ -100,6 +100,27 @@ Task<std::vector<Answer>> RetryingRunner::run_all(std::vector<Call> calls, Patie
   co_return answers_of(batch);
 }
 
+Task<std::vector<Answer>> RetryingRunner::run_each(std::vector<Call> calls, Patience patience) {
+  Batch batch;
+  batch.load = batch.each = true;
+  for (const Call& call : calls) {
+    batch.requests.push_back(make_request(call));
+    batch.writes |= call.script->writes;
+  }
+  std::optional<Error> failure;
+  try {
+    co_await carry_out(batch, patience);
+  } catch (const Error& error) {
+    failure.emplace(error);
+  }
+  for (Request& request : batch.requests) {
+    if (request.answer) continue;
+    request.answer = Answer{Reply::nil(), loop_.now()};
+    request.answer->error = failure;
+  }
+  co_return answers_of(batch);
+}
+
 Task<std::vector<Answer>> RetryingRunner::run_commands(
     std::vector<std::vector<std::string>> commands, Patience patience) {
   Batch batch;
@@ -241,12 +262,23 @@ Task<std::optional<std::string>> RetryingRunner::wait_message(std::string mailbo
   co_return std::nullopt;
 }
 
-Task<void> RetryingRunner::wait_entry(std::string stream, std::string after, TimePoint until) {
-  Blocking command = [stream, after = std::move(after)](long long ms) -> std::vector<std::string> {
-    return {"XREAD", "COUNT", "1", "BLOCK", std::to_string(ms), "STREAMS", stream, after};
+Task<std::vector<std::string>> RetryingRunner::wait_entries(std::vector<StreamPlace> places,
+                                                            TimePoint until) {
+  if (places.empty()) throw internal_error("there is no stream to wait for");
+  std::string first = places.front().stream;
+  Blocking command = [places = std::move(places)](long long ms) {
+    std::vector<std::string> words{"XREAD", "COUNT", "1", "BLOCK", std::to_string(ms), "STREAMS"};
+    for (const StreamPlace& place : places) words.push_back(place.stream);
+    for (const StreamPlace& place : places) words.push_back(place.after);
+    return words;
   };
-  Task<std::optional<Reply>> waiting = wait(std::move(command), std::move(stream), until);
-  co_await waiting;
+  Task<std::optional<Reply>> waiting = wait(std::move(command), std::move(first), until);
+  const std::optional<Reply> reply = co_await waiting;
+  std::vector<std::string> found;
+  if (reply) {
+    for (const Reply& stream : reply->elements()) found.push_back(stream.at(0).text());
+  }
+  co_return found;
 }
 
 /// The answer to a command that blocks on `key`; nothing when there was none until then, or when

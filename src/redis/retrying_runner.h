@@ -18,10 +18,13 @@ class RetryingRunner : public ScriptRunner {
  public:
   Task<Answer> run(Call call, Patience patience) final;
   Task<std::vector<Answer>> run_all(std::vector<Call> calls, Patience patience) final;
+  Task<std::vector<Answer>> run_each(std::vector<Call> calls, Patience patience) final;
   Task<std::vector<Answer>> run_commands(std::vector<std::vector<std::string>> commands,
                                          Patience patience) final;
   Task<std::optional<std::string>> wait_message(std::string mailbox, TimePoint until) final;
-  Task<void> wait_entry(std::string stream, std::string after, TimePoint until) final;
+  /// All places are in one slot, where there are slots.
+  Task<std::vector<std::string>> wait_entries(std::vector<StreamPlace> places,
+                                              TimePoint until) override;
 
  protected:
   /// A command that blocks, given for how long it may, in ms.

@@ -26,6 +26,7 @@ struct Answer {
   Reply reply;
   TimePoint sent;
   std::optional<Replicated> replicated{};  ///< of a reply that its Call wanted to be confirmed
+  std::optional<Error> error{};  ///< of run_each: why there is no reply, or none that can be used
 };
 
 /// How long to try; kNever: without a limit.
@@ -49,6 +50,14 @@ class ScriptRunner {
   /// Runs all in one pipeline, answers in the same order; throws as run does.
   virtual Task<std::vector<Answer>> run_all(std::vector<Call> calls, Patience patience) = 0;
 
+  /// As run_all, but what happens to one is told in its answer alone, and the others go on; throws
+  /// nothing. For requests that have nothing to do with each other.
+  virtual Task<std::vector<Answer>> run_each(std::vector<Call> calls, Patience patience) {
+    (void)calls;
+    (void)patience;
+    throw internal_error("this runner runs no batch");
+  }
+
   /// Runs plain commands, each a list of words, in one pipeline; answers in the same order, throws
   /// as run does. In a cluster the second word, which is the key, decides where each one goes. Only
   /// for commands that may be sent twice and change nothing that matters (reads, or a hint pushed
@@ -65,11 +74,18 @@ class ScriptRunner {
   /// run the script again. Cancelling the task gives the waiting up.
   virtual Task<std::optional<std::string>> wait_message(std::string mailbox, TimePoint until) = 0;
 
-  /// Waits until a stream has an entry behind the id `after`, or until a moment, or until waiting
-  /// was cut short: whoever waits reads the stream then.
-  virtual Task<void> wait_entry(std::string stream, std::string after, TimePoint until) {
-    (void)stream;
-    (void)after;
+  /// A place in a stream: what comes behind the id `after`.
+  struct StreamPlace {
+    std::string stream;
+    std::string after;
+    bool operator==(const StreamPlace&) const = default;
+  };
+  /// Waits until one of the streams has an entry behind its place, or until a moment, or until
+  /// waiting was cut short. Returns the streams that are known to have one, none when it is not
+  /// known: a hint, as above; whoever waits reads the streams then.
+  virtual Task<std::vector<std::string>> wait_entries(std::vector<StreamPlace> places,
+                                                      TimePoint until) {
+    (void)places;
     (void)until;
     throw internal_error("this runner waits for no stream");
   }

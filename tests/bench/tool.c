@@ -1,9 +1,12 @@
 // What the bench needs that a shell is too slow for. C, so that it costs nothing to build.
 //   tool spawn N --- CMD ARG... [--- CMD ARG...]...   runs each N times, in turns; median and p90 of each, us
 //   tool get SOCKET                                 connects, sends one GET, reads the reply: the least a client can do
+//   tool echo N TEXT --- A ARG... --- B ARG...      writes "TEXT i" to A's stdin, N times, and waits for a line of B's
+//                                                   stdout after each; median and p99, us
 //   tool stamp FILE                                 appends "start end" (CLOCK_MONOTONIC, ns), with nothing in between
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +64,54 @@ static int spawn_all(int n, char** words) {
   return 0;
 }
 
+/// Starts a command with one end of a pipe as its descriptor `fd`; returns our end.
+static int start_with_pipe(char** command, int fd, pid_t* pid) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+  const int theirs = ends[fd == 0 ? 0 : 1];
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, theirs, fd);
+  if (fd == 0) posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  if (posix_spawnp(pid, command[0], &actions, NULL, command, environ) != 0) return -1;
+  close(theirs);
+  return ends[fd == 0 ? 1 : 0];
+}
+
+static int echo(int n, const char* text, char** words) {
+  char** commands[2] = {words + 1, words + 1};
+  for (char** w = words + 1; *w != NULL; ++w) {
+    if (strcmp(*w, "---") != 0) continue;
+    *w = NULL;
+    commands[1] = w + 1;
+  }
+  pid_t pids[2];
+  const int from = start_with_pipe(commands[1], 1, &pids[1]);
+  const int to = start_with_pipe(commands[0], 0, &pids[0]);
+  if (from < 0 || to < 0) return 1;
+  long long* times = calloc((size_t)n, sizeof(long long));
+  char line[256], reply[65536];
+  for (int i = -10; i < n; ++i) {  // the first ones are for both to get going
+    usleep(i < 0 ? 100000 : 2000);
+    const int length = snprintf(line, sizeof line, "%s %d\n", text, i + 10);
+    const long long start = now_ns();
+    if (write(to, line, (size_t)length) != length) return 1;
+    ssize_t got = 0;
+    do {
+      got = read(from, reply, sizeof reply);
+      if (got <= 0) return 1;
+    } while (reply[got - 1] != '\n');
+    if (i >= 0) times[i] = now_ns() - start;
+  }
+  close(to);
+  kill(pids[1], SIGKILL);
+  waitpid(pids[0], NULL, 0);
+  waitpid(pids[1], NULL, 0);
+  qsort(times, (size_t)n, sizeof(long long), compare);
+  printf("%lld %lld\n", times[n / 2] / 1000, times[n * 99 / 100] / 1000);
+  return 0;
+}
+
 static int get(const char* path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   strncpy(address.sun_path, path, sizeof address.sun_path - 1);
@@ -81,6 +132,7 @@ static int stamp(const char* path) {
 
 int main(int argc, char** argv) {
   if (argc > 3 && strcmp(argv[1], "spawn") == 0) return spawn_all(atoi(argv[2]), argv + 3);
+  if (argc > 5 && strcmp(argv[1], "echo") == 0) return echo(atoi(argv[2]), argv[3], argv + 4);
   if (argc > 2 && strcmp(argv[1], "get") == 0) return get(argv[2]);
   if (argc > 2 && strcmp(argv[1], "stamp") == 0) return stamp(argv[2]);
   return 2;

@@ -79,6 +79,56 @@ name_on_first() {
   expect_code 0
 }
 
+@test "values on every node: a batch over all of them, one list, conditions, watching, locks of the same name" {
+  start_cluster 3 0
+  local i watcher
+  for i in {1..12}; do printf '%s\n' "state set k$i $i" "state incr k$i"; done >"$DIR/commands"
+  run_split dcoord batch "$DIR/commands"
+  expect_code 0
+  [[ $(grep -o '"line":[0-9]*,"code":0' <<<"$out" | wc -l) == 24 ]]
+  [[ $(grep -o '"value":[0-9]*' <<<"$out" | cut -d: -f2) == "$(seq 2 13)" ]]
+  for i in 0 1 2; do [[ -n $(at "$i" --scan --pattern 'dcoord:*:state:*') ]] || return 1; done
+  run_split dcoord state list -o plain
+  [[ $(cut -f1 <<<"$out" | sort) == "$(printf 'k%s\n' {1..12} | sort)" ]] || explain "another list"
+  "$DCOORD" state watch k3 --until done 3>&- >"$DIR/watched" &
+  watcher=$!
+  wait_until 30 grep -q '"value":"4"' "$DIR/watched"
+  dcoord state set k3 done --if-value 4
+  wait "$watcher"
+  run_split dcoord lock run k5 -- "$DCOORD" state set k5 mine --while-locked k5
+  expect_code 0
+  for i in {1..12}; do
+    run_split dcoord lock run k5 -- "$DCOORD" state set "k$i" mine --while-locked k5
+    ((code == 0)) || break
+  done
+  expect_code 64
+  expect_err_has "different slots of the cluster"
+}
+
+@test "events on every node: many topics and a pattern over one subscription, and a group" {
+  start_cluster 3 0
+  local i topics=() one all members=()
+  for i in {1..12}; do topics+=("t$i"); done
+  "$DCOORD" event subscribe "${topics[@]}" --since start --count 24 -o plain 3>&- >"$DIR/named" &
+  one=$!
+  "$DCOORD" event subscribe --pattern 't*' --since start --count 24 -o plain 3>&- >"$DIR/matching" &
+  all=$!
+  for i in {1..12}; do dcoord event publish "t$i" "$i" >/dev/null; done
+  wait_until 30 eval '[[ $(wc -l <"$DIR/named") == 12 && $(wc -l <"$DIR/matching") == 12 ]]'
+  # Now all of them wait, a connection a slot.
+  for i in {13..24}; do dcoord event publish "t$((i - 12))" "$i" >/dev/null; done
+  wait "$one" "$all"
+  sort -n "$DIR/named" | cmp - <(seq 24)
+  sort -n "$DIR/matching" | cmp - <(seq 24)
+  for i in 1 2; do
+    "$DCOORD" event subscribe "${topics[@]}" --group g --since start -w 4s -- sh -c 'cat; echo' 3>&- >"$DIR/member.$i" &
+    members+=($!)
+  done
+  wait_until 30 eval '[[ $(cat "$DIR"/member.* | grep -c .) == 24 ]]'
+  for i in "${members[@]}"; do wait "$i" || true; done
+  cat "$DIR"/member.* | grep . | sort -n | cmp - <(seq 24)
+}
+
 @test "a lock is held on when its master is killed and a replica takes over" {
   start_cluster 3 1
   local name
@@ -224,32 +274,4 @@ election_key() { at 0 --scan --pattern "dcoord:*:elect:$1" | head -n 1; }
   wait_until 30 standing_by "$name" 1
   kill -TERM "${BACKGROUND[0]}"
   wait_until 30 story_has "b leads 3"
-}
-
-@test "barriers, jobs and breakers on every node: waiting, wake-ups and lists" {
-  start_cluster 3 0
-  local i pids=()
-  for i in {1..6}; do
-    dcoord barrier wait "step $i" --parties 2 --progress none >/dev/null 3>&- &
-    pids+=($!)
-    dcoord job run last --run "run $i" --after first --progress none -- sh -c "echo 'last $i' >>$DIR/story" 3>&- &
-    pids+=($!)
-  done
-  BACKGROUND+=("${pids[@]}")
-  announced() { [[ $(dcoord job list -o plain | cut -f3) == "$(printf 'waiting\n%.0s' {1..6})" ]]; }
-  wait_until 20 announced
-  waiting_at() { dcoord barrier show "step $1" --json | grep -q '"waiting":1,'; }
-  for i in {1..6}; do
-    wait_until 20 waiting_at "$i"
-    dcoord barrier wait "step $i" --parties 2 >/dev/null
-    dcoord job run first --run "run $i" -- sh -c "echo 'first $i' >>$DIR/story"
-    dcoord breaker run "api $i" --failure-threshold 1 -- false || true
-  done
-  wait "${pids[@]}"
-  for i in {1..6}; do [[ $(grep " $i\$" "$DIR/story") == "first $i"$'\n'"last $i" ]]; done
-  [[ $(dcoord job list -o plain | cut -f3 | sort | uniq -c | tr -s ' ') == " 12 succeeded" ]]
-  [[ $(dcoord breaker list -o plain | cut -f1,2) == "$(printf 'api %d\topen\n' {1..6})" ]]
-  for i in 0 1 2; do
-    [[ -n $(at "$i" --scan --pattern 'dcoord:*:barrier:*') && -n $(at "$i" --scan --pattern 'dcoord:*:job:*') ]] || return 1
-  done
 }

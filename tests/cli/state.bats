@@ -49,6 +49,7 @@ teardown() {
   expect_err_has "its version is $version"
   run_split dcoord state set k b --if-value x
   expect_code 75
+  expect_err_has "value 'k' is 'a': its version is $version"
   dcoord state set k b --if-version "$version"
   dcoord state set k c --if-value b
   [[ $(dcoord state get k) == c ]]
@@ -161,6 +162,7 @@ teardown() {
   expect_code 64
   run_split dcoord state get
   expect_code 64
+  expect_err_has "missing argument KEY"
   [[ $(redis DBSIZE) == 0 ]]
 }
 

@@ -1,4 +1,4 @@
-# Watching values, for the *.bats files about them.
+# Following values and events in the background, for the *.bats files about them.
 
 PIDS=()
 remember() { PIDS+=("$1"); }
@@ -10,11 +10,13 @@ end_background() {
   done
 }
 
-# Starts `dcoord state watch ARGS` in the background, its output to a new file, WATCHED.
-watch_it() {
+# Starts `dcoord ARGS` in the background, its output to a new file, WATCHED, its messages to WATCHED.err.
+follow() {
   WATCHED=$BATS_TEST_TMPDIR/watched.${#PIDS[@]}
-  "$DCOORD" state watch "$@" >"$WATCHED" 3>&- &
+  "$DCOORD" "$@" >"$WATCHED" 2>"$WATCHED.err" 3>&- &
   remember $!
 }
+watch_it() { follow state watch "$@"; }
+subscribe_it() { follow event subscribe "$@"; }
 has_line() { grep -qF -- "$1" "$WATCHED"; }
 gone() { ! dcoord state get "$1" >/dev/null; }
