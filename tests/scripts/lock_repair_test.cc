@@ -179,7 +179,7 @@ TEST_CASE(
   RepairWorld w(any_server());
   const auto a = w.request();
   REQUIRE(w.granted(a));
-  w.loop.run(w.lock.revoke(a.token, "", w.patience(), operator_named("ops")));
+  w.loop.run(w.lock.revoke_by(a.token, "", operator_named("ops"), w.patience()));
   w.release(a);
   LockView view = w.view();
   REQUIRE(view.log.size() == 2);

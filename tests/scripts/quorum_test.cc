@@ -21,9 +21,9 @@ struct VoteWorld : LockWorld {
   using LockWorld::LockWorld;
   std::string servers = "a b c";
 
-  redis::Reply run(const redis::Script& script, std::vector<std::string> keys,
+  redis::Reply run(const redis::Script& script, std::vector<std::string> of,
                    std::vector<std::string> args) {
-    redis::Call call{&script, std::move(keys), std::move(args)};
+    redis::Call call{&script, std::move(of), std::move(args)};
     return loop.run(scripts->run(std::move(call), patience())).reply;
   }
   std::vector<std::string> hold_keys(bool index) {
