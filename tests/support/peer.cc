@@ -50,6 +50,7 @@ struct Peer::Link {
   UniqueFd client;
   UniqueFd server;
   Fault fault;
+  bool passing = false;  // the fault's time has not come
   size_t replied = 0;
   std::string held;
 };
@@ -168,6 +169,19 @@ bool Peer::on_request(Link& link) {
   char buffer[65536];
   const ssize_t n = read(link.client.get(), buffer, sizeof buffer);
   if (n <= 0) return false;
+  const std::string_view request(buffer, static_cast<size_t>(n));
+  link.passing = link.fault.skip > 0;
+  if (link.passing) {
+    --link.fault.skip;
+    send_all(link.server.get(), request);
+    return true;
+  }
+  if (link.fault.kind == Fault::Kind::refuse) {
+    ++faults_;
+    send_all(link.client.get(), link.fault.text);
+    if (link.fault.once) link.fault.kind = Fault::Kind::none;
+    return true;
+  }
   if (link.fault.kind == Fault::Kind::reset_request) {
     ++faults_;
     reset(link.client);
@@ -177,7 +191,6 @@ bool Peer::on_request(Link& link) {
     ++faults_;
     return true;
   }
-  const std::string_view request(buffer, static_cast<size_t>(n));
   if (link.fault.kind == Fault::Kind::cut_request) {
     const size_t passed = std::min(request.size(), link.fault.bytes);
     send_all(link.server.get(), request.substr(0, passed));
@@ -196,7 +209,7 @@ bool Peer::on_reply(Link& link) {
   const ssize_t n = read(link.server.get(), buffer, sizeof buffer);
   if (n <= 0) return false;
   const std::string_view reply(buffer, static_cast<size_t>(n));
-  switch (link.fault.kind) {
+  switch (link.passing ? Fault::Kind::none : link.fault.kind) {
     case Fault::Kind::reset_reply:
     case Fault::Kind::close_reply: {
       const size_t passed = std::min(reply.size(), link.fault.bytes - link.replied);

@@ -20,12 +20,15 @@ struct Fault {
                     ///< connection reset
     close_reply,    ///< as reset_reply, but closed in order
     garbage,        ///< `text` in place of the reply
+    refuse,         ///< the request is not passed on, `text` answers it
     silence,        ///< the request is taken and not passed on, nothing ever comes back
     hold_reply,     ///< the server gets the request; its reply waits until release()
   };
   Kind kind = Kind::none;
   size_t bytes = 0;
   std::string text;
+  int skip = 0;       ///< so many requests of the connection pass first
+  bool once = false;  ///< refuse: the connection's next request passes
 };
 
 /// A TCP port on 127.0.0.1 in front of a real server's unix socket, that misbehaves as it is told
