@@ -13,6 +13,7 @@
   Returns  {complete, generation, parties, unsent...}  all had arrived before, and nobody has waited for them yet
   Returns  {parties, parties, unsent...}  the others come for another number
   Returns  {again, unsent...}  more dead than one call drops: ask again
+  Returns  {gone}  its party came again with another token after it
   Writes  yes
   Retry  safe: the token finds its arrival
 ]]
@@ -22,14 +23,16 @@ local token, field, wanted = ARGV[1], 'p' .. ARGV[2], tonumber(ARGV[3])
 if not wanted then return redis.error_reply('MISUSE barrier/arrive: the number of parties is not one') end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local found = redis.call('HMGET', barrier, 's', field)
-local raw = found[1]
+local found = redis.call('HMGET', barrier, 's', 't', field)
+local raw, ring = found[1], found[2]
 if raw and string.byte(raw) ~= LAYOUT then
   return redis.error_reply('LAYOUT this barrier has layout ' .. string.byte(raw) .. ', this dcoord knows ' .. LAYOUT)
 end
+if ring and string.find(ring, token, 1, true) then return {'gone'} end
 -- @include lib/barrier_state
+-- @include lib/barrier_again
 load_state(raw)
-local own = found[2] and read_party(found[2])
+local own = found[3] and read_party(found[3])
 
 local function finish(reply)
   wake_some()
@@ -59,6 +62,7 @@ if own then
     local ended = read_closed(own.generation)
     if ended then return {'arrived', own.generation, own.index, ended.parties, ended.parties} end
   end
+  supersede(own)
   redis.call('ZREM', waking, field)
   redis.call('ZREM', settled, field)
   forget_some(own.generation, 1)

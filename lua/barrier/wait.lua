@@ -17,7 +17,7 @@
   Returns  {broken, generation, timeout|signal|reset, who, unsent...}  somebody gave up and broke it for all, or it was reset
   Returns  {parties, parties, unsent...}  the others wait for another number
   Returns  {again, unsent...}  more dead than one call drops: ask again
-  Returns  {gone}  this token gave up before
+  Returns  {gone}  this token gave up before, or its party came again with another one after it
   Writes  yes
   Retry  safe: the token finds its arrival, or how its generation ended
 ]]
@@ -36,6 +36,7 @@ if raw and string.byte(raw) ~= LAYOUT then
 end
 if ring and string.find(ring, token, 1, true) then return {'gone'} end
 -- @include lib/barrier_state
+-- @include lib/barrier_again
 -- @include lib/barrier_party
 load_state(raw)
 local own = found[3] and read_party(found[3])
@@ -69,6 +70,7 @@ end
 
 if own then
   if concerns(own) then return finish(tell(own)) end
+  supersede(own)
   redis.call('ZREM', waking, field)
   redis.call('ZREM', settled, field)
   forget_some(own.generation, 1)

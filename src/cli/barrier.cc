@@ -228,9 +228,11 @@ Error barrier_refusal(const BarrierOptions& o, const BarrierRefused& refused) {
     case BarrierRefused::Why::gone:
       break;
   }
-  return Error(ExitCode::timed_out, "gone",
-               fmt::format("this request at barrier '{}' gave up before", o.name),
-               "use a new --request-id for a new request");
+  return Error(
+      ExitCode::timed_out, "gone",
+      fmt::format("this request at barrier '{}' is over: it gave up, or its party came again",
+                  o.name),
+      "use a new --request-id for a new request");
 }
 
 Noun barrier_noun() {

@@ -183,6 +183,7 @@ Task<std::variant<BarrierArrived, BarrierRefused>> Barrier::arrive(BarrierReques
     co_return BarrierRefused{Why::complete, whole(r.at(2)), r.at(1).number()};
   }
   if (r.word() == "parties") co_return BarrierRefused{Why::parties, whole(r.at(1))};
+  if (r.word() == "gone") co_return BarrierRefused{Why::gone};
   throw unexpected_reply(scripts::barrier_arrive, r);
 }
 

@@ -52,7 +52,7 @@ struct BarrierBroken {
 struct BarrierRefused {
   enum class Why {
     parties,   ///< the others come for another number: `parties`
-    gone,      ///< this request gave up before
+    gone,      ///< this request gave up before, or its party came again after it
     complete,  ///< arrive: all have arrived and nobody has waited for them yet
   };
   Why why;

@@ -91,6 +91,9 @@ const Bad kBad[] = {
     {"queue.attempt_fell",
      "push a 0 1 done item=i\ntake b 2 3 done item=i receipt=r attempt=2 lease_end=4\n"
      "take c 6 7 done item=i receipt=s attempt=1 lease_end=40\nack c 8 9 done receipt=s"},
+    {"queue.attempt_not_counted",
+     "push a 0 1 done item=i\ntake b 2 3 done item=i receipt=r attempt=1 lease_end=4\n"
+     "take c 6 7 done item=i receipt=s attempt=1 lease_end=40\nack c 8 9 done receipt=s"},
     {"queue.refused_but_there", "push a 0 1 refused item=i\nfound q 9 9 done item=i place=ready"},
     {"state.not_linearizable",  // a stale read
      "set a 0 1 done value=1 version=5\nset b 2 3 done value=2 version=6\nget c 4 5 done value=1 "

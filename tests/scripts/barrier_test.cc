@@ -118,6 +118,31 @@ TEST_CASE("barrier: a party that was killed and came back at once passes with it
   CHECK(w.waits(w.request(2, "a")));  // it has been told: this is the next generation
 }
 
+TEST_CASE("barrier: a request that the server runs after its party came again does not count") {
+  BarrierWorld w(any_server());
+  const auto a = w.request(2, "a"), b = w.request(2, "b");
+  REQUIRE(w.waits(a));
+  REQUIRE(w.passed(b));
+  REQUIRE(w.passed(a));
+  const auto a2 = w.request(2, "a");
+  REQUIRE(w.waits(a2));
+  REQUIRE(w.passed(w.request(2, "b")));
+  REQUIRE(w.passed(a2));
+  // The network delivers another copy of a's first request only now.
+  const auto late = w.refused(a);
+  REQUIRE(late);
+  CHECK(late->why == Why::gone);
+  CHECK(w.view().arrived == 0);
+  CHECK(w.passed(a2)->generation == 2);  // and it has not forgotten what it was told
+  const auto c = w.request(2, "c"), c2 = w.request(2, "c");
+  REQUIRE(w.arrived(c));
+  REQUIRE(w.passed(w.request(2, "d")));
+  REQUIRE(w.arrived(c2));
+  REQUIRE(w.passed(w.request(2, "d")));
+  CHECK(w.arrive_refused(c)->why == Why::gone);
+  CHECK(w.view().arrived == 0);
+}
+
 TEST_CASE("barrier: one that died takes its arrival back") {
   BarrierWorld w(any_server());
   const auto a = w.request(2), b = w.request(2), c = w.request(2);

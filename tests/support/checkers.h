@@ -28,7 +28,7 @@ Violations check_fifo(const History& history);
 /// what the queue had in the end).
 ///     queue.lost  queue.invented  queue.in_two_places  queue.done_twice  queue.done_and_kept
 ///     queue.delivered_after_done  queue.delivered_early  queue.acked_without_delivery
-///     queue.same_receipt  queue.attempt_fell  queue.refused_but_there
+///     queue.same_receipt  queue.attempt_fell  queue.attempt_not_counted  queue.refused_but_there
 Violations check_queue(const History& history);
 
 /// "set" (value, version; if_version, if_value: its conditions), "delete", "incr" (by, number),
@@ -45,8 +45,8 @@ Violations check_state(const History& history);
 /// with stays 1: it did not wait; watches 1: it did not arrive; left 1: it was told that it is out.
 Violations check_barrier(const History& history);
 
-/// "run" (job, attempt; result success|failure when it was recorded, lost), with after: the jobs
-/// that had to succeed before, separated by commas.
+/// "run" (job, attempt; result success|failure when it was recorded, perhaps: a success whose
+/// recording had no answer), with after: the jobs that had to succeed before, separated by commas.
 ///     job.two_at_once  job.succeeded_twice  job.before_dependency  job.attempt_reused
 Violations check_jobs(const History& history);
 

@@ -22,7 +22,8 @@ std::string both(const Operation& a, const Operation& b) {
 /// Of two holds that overlap.
 void check_pair(const Operation& a, const Operation& b, Violations& out) {
   const std::string mode_a = a.value("mode"), mode_b = b.value("mode");
-  if (a.number("nested") != 0 || b.number("nested") != 0) return;
+  const bool nested = a.number("nested") != 0 || b.number("nested") != 0;
+  if (nested && a.process == b.process) return;
   if (mode_a == "x" && mode_b == "x") {
     out.push_back({"exclusion.two_writers", both(a, b) + " hold at once"});
   } else if (mode_a == "x" || mode_b == "x") {
@@ -108,14 +109,17 @@ Violations check_jobs(const History& history) {
   Violations out;
   const std::vector<const Operation*> runs = of_kind(history, {"run"});
   std::map<std::string, int64_t> succeeded;  // job -> when that was being recorded
-  std::set<std::string> attempts;
+  std::set<std::string> attempts, certain;
   for (const Operation* run : runs) {
     const std::string& job = run->value("job");
     if (!attempts.insert(job + "/" + run->value("attempt")).second)
       out.push_back({"job.attempt_reused", job + ", attempt " + run->value("attempt")});
-    if (run->value("result") != "success") continue;
-    const auto [at, fresh] = succeeded.emplace(job, run->number("recorded", run->returned));
-    if (!fresh) out.push_back({"job.succeeded_twice", job});
+    const bool perhaps = run->value("result") == "perhaps";
+    if (run->value("result") != "success" && !perhaps) continue;
+    const int64_t recorded = run->number("recorded", run->returned);
+    const auto [at, fresh] = succeeded.emplace(job, recorded);
+    at->second = std::min(at->second, recorded);
+    if (!perhaps && !certain.insert(job).second) out.push_back({"job.succeeded_twice", job});
   }
   for (const Operation* run : runs) {
     for (const Operation* other : runs) {

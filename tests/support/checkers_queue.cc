@@ -85,6 +85,9 @@ class QueueCheck {
     const auto [from, to] = given_back_.equal_range(first.value("receipt"));
     const bool given_back = std::any_of(
         from, to, [&](const auto& entry) { return entry.second->invoke < second.returned; });
+    if (!given_back && second.number("attempt") == first.number("attempt") &&
+        first.number("lease_end") > 0)
+      flag("queue.attempt_not_counted", name);
     if (!given_back && second.returned < first.number("lease_end"))
       flag("queue.delivered_early", name + " to " + first.id + " and " + second.id);
   }

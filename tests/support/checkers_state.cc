@@ -116,7 +116,7 @@ Violations check_state(const History& history) {
   }
   for (const Operation* a : operations) {
     for (const Operation* b : operations) {
-      if (a->done() && b->done() && a->returned < b->invoke && b->number("absent") == 0 &&
+      if (a->done() && b->done() && a->returned < b->invoke && b->what != "get" &&
           b->number("version") < a->number("version")) {
         out.push_back({"state.version_fell", a->id + " before " + b->id});
       }
