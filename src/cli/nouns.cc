@@ -21,6 +21,7 @@ const std::vector<NounEntry>& nouns() {
       {"top", "OBSERVE", "all there is on a live screen", top_noun},
       {"metrics", "OBSERVE", "all there is for Prometheus", metrics_noun},
       {"health", "OBSERVE", "whether the servers will do", health_noun},
+      {"selftest", "OBSERVE", "put your own servers through what dcoord promises", selftest_noun},
       {"local", "SETUP", "the private server of local: URLs", local_noun},
       {"config", "SETUP", "show the configuration and where it comes from", config_noun},
       {"completion", "SETUP", "print what makes a shell complete dcoord's words", completion_noun},

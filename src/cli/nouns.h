@@ -6,6 +6,7 @@ namespace dcoord::cli {
 
 Noun lock_noun();
 Noun locks_noun();
+Noun selftest_noun();
 Noun elect_noun();
 Noun job_noun();
 Noun barrier_noun();

@@ -1,5 +1,5 @@
-// What reads bytes that others wrote, for libFuzzer: `tests/chaos/fuzz/run` builds and runs it. The first byte chooses:
-// one program, one corpus.
+// What reads bytes that others wrote, for libFuzzer: `tests/chaos/fuzz/run` builds and runs it. The
+// first byte chooses: one program, one corpus.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -27,7 +27,8 @@ void require(bool condition) {
 /// However the bytes are cut, the same replies come of them.
 void replies(std::string_view bytes) {
   const auto read = [&](size_t step) {
-    redis::ReplyReader reader({.elements = 1000, .depth = 8, .bulk = 1 << 16, .line = 1 << 12, .total = 1 << 18});
+    redis::ReplyReader reader(
+        {.elements = 1000, .depth = 8, .bulk = 1 << 16, .line = 1 << 12, .total = 1 << 18});
     std::string all;
     for (size_t at = 0; at < bytes.size(); at += step) {
       if (!reader.feed(bytes.substr(at, step))) return all + "!";

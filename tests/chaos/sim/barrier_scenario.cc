@@ -33,7 +33,9 @@ class BarrierScenario : public Scenario {
   }
 
   Violations judge(const History& history) override {
-    return w.weather().data_loss ? Violations() : check_barrier(history);
+    // How a generation ended is known for a minute by the server's clock.
+    if (w.weather().data_loss || w.weather().clock_jumps) return {};
+    return check_barrier(history);
   }
 
  private:
