@@ -100,7 +100,7 @@ class Fuzzer {
     const bool spoilt = pick(20) == 0 && !keys.empty();
     if (spoilt) {
       const std::string& key = keys[pick(keys.size())];
-      model_.data[key] = Entry{pick(2) == 0 ? Value(std::string("text")) : Value(List{"one"}), 0};
+      model_.data[key] = Entry{std::string("text"), 0};
     }
     const auto before = model_.data;
     const Reply reply = scripts_.run(model_, name, keys, args);

@@ -259,11 +259,12 @@ class LockScenario : public Scenario {
         w.model().find<Hash>(election ? keys.elect_waiters("it") : keys.lock_waiters("it"));
     const StoredLock lock = read_lock(*hash);
     look_for_idleness(script, lock, waiters);
+    const auto now = static_cast<double>(w.model().now_ms());
     for (const auto& [token, e] : lock.entries) {
-      if (released_.contains(token) && !e.is(StoredLock::kResting) && w.weather().keeps_grants())
+      if (e.ends > now && released_.contains(token) && !e.is(StoredLock::kResting) &&
+          w.weather().keeps_grants())
         w.violate("lock.released_holds", "a token that was released holds");
     }
-    const auto now = static_cast<double>(w.model().now_ms());
     const std::string wrong =
         contradiction(lock, line == nullptr ? 0 : static_cast<int64_t>(line->scores.size()),
                       waiters == nullptr ? 0 : static_cast<int64_t>(waiters->size()));
