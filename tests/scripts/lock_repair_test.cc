@@ -58,11 +58,13 @@ TEST_CASE(
     "a lease that is over is cleared, and it is told who did that; a second time there is "
     "nothing") {
   RepairWorld w(any_server());
-  const auto a = w.request(LockMode::exclusive, 20ms);
-  REQUIRE(w.granted(a));
   Leftover all;
   all.by = operator_named("ops");
-  CHECK(w.reclaim(all).what == What::gone);  // it lives
+  const auto lives = w.request();
+  REQUIRE(w.granted(lives));
+  CHECK(w.reclaim(all).what == What::gone);
+  w.release(lives);
+  REQUIRE(w.granted(w.request(LockMode::exclusive, 20ms)));
   REQUIRE(w.wait_free());
   REQUIRE(w.view().state == State::stale);
   const auto done = w.reclaim(all);
@@ -71,7 +73,7 @@ TEST_CASE(
   const LockView view = w.view();
   CHECK(view.state == State::free);
   CHECK(view.lost == 1);
-  REQUIRE(view.log.size() == 2);
+  REQUIRE(view.log.size() == 3);
   CHECK(view.log[0].what == Happened::reclaimed);
   CHECK(view.log[0].by.host == "ops");
   CHECK(view.log[0].who.host == "host");
@@ -80,7 +82,7 @@ TEST_CASE(
   CHECK(w.reclaim(all).what == What::reclaimed);
   all.by = operator_named("other");
   CHECK(w.reclaim(all).what == What::gone);
-  CHECK(w.view().log.size() == 2);
+  CHECK(w.view().log.size() == 3);
 }
 
 TEST_CASE("what was purged already, and only shown as stale, is cleared too") {
