@@ -154,7 +154,7 @@ Verb breaker_allow_verb() {
   verb.declare = [o](OptionSet& set) {
     o->breaker.declare(set);
     o->permit.declare(set);
-    set.integer("-E,--open-exit-code", "N", o->open_code, 1, 255,
+    set.integer("-E,--conflict-exit-code", "N", o->open_code, 1, 255,
                 "exit code when the breaker is open");
     set.text("--request-id", "ID", o->request_id,
              "identity of this request: asked again with the same one, it is the same permit")

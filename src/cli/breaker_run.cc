@@ -77,7 +77,7 @@ void RunOptions::declare(OptionSet& set) {
              [this](std::string_view text, const Origin& origin) { ignore.read(text, origin); });
   set.duration("--slow", slow, "a success that took longer is a failure");
   set.text("--fallback", "CMD", fallback, "shell command to run instead when the breaker is open");
-  set.integer("-E,--open-exit-code", "N", open_code, 0, 255,
+  set.integer("-E,--conflict-exit-code", "N", open_code, 0, 255,
               "exit code when the breaker is open and there is no fallback");
   reporter.declare(set);
   permit.declare(set);

@@ -32,7 +32,8 @@ Verb show_verb() {
     const Keys keys(context.config().key_namespace);
     const auto election = open_lock(context, keys, *name, LockKind::elect);
     auto showing = election->show(1000, context.patience());
-    const output::Election shown{co_await showing};
+    LockView view = co_await showing;  // gcc 12 destroys it twice within the braces below
+    const output::Election shown{std::move(view)};
     context.printer().print(shown);
     const bool led = shown.leader() != nullptr && shown.view.state == LockView::State::held;
     co_return to_int(led ? ExitCode::ok : ExitCode::no);

@@ -84,12 +84,13 @@ Noun trace_noun() {
   verb.summary =
       "what was decided about a name, merged over all hosts; exit 1 if nothing is recorded";
   verb.usage = "NAME [--since DUR] [--kind KIND]";
-  verb.examples = {"export DCOORD_TRACE_STREAM=1", "dcoord trace deploy --since 1h",
-                   "dcoord trace deploy --kind lock --json"};
+  verb.examples = {"dcoord lock run deploy --trace-stream -- make deploy",
+                   "dcoord trace deploy --since 1h", "dcoord trace deploy --kind lock --json"};
   verb.declare = [o](OptionSet& set) {
-    set.positional("NAME", "lock", o->name, "name of the lock, election, queue ...");
+    set.positional("NAME", "lock", o->name, "name of the lock, the election, or what it is");
     set.duration("--since", o->since, "only what was decided within this time");
-    auto& kind = set.text("--kind", "KIND", o->kind, "only of this kind: lock, elect, queue ...");
+    auto& kind =
+        set.text("--kind", "KIND", o->kind, "only of this kind, such as lock, elect or queue");
     kind.choices = trace_kinds();
   };
   verb.run = [o](Context& context) { return run(context, *o); };

@@ -150,7 +150,7 @@ teardown() {
   run_split dcoord barrier wait x --parties 3 -w 0 --request-id r3
   run_split dcoord barrier wait x --parties 3 --request-id r3
   expect_code 124
-  expect_err_has "gave up before"
+  expect_err_has "is over: it gave up"
 }
 
 @test "another --parties is refused with both numbers" {

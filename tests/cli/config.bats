@@ -111,7 +111,7 @@ setting() {
   expect_code 64
   expect_err "dcoord: error: --url and --host exclude each other"
   [[ $(DCOORD_HOST=b setting server -u redis://a) == "redis://a:6379/0"* ]]
-  run_split dcoord -u redis://a -u redis://b config show
+  run_split dcoord -u redis://a --host b -u redis://c config show
   expect_code 64
 }
 

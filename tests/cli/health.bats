@@ -112,7 +112,7 @@ PY
   run_split dcoord health --user u
   expect_code 2
   expect_out_has "critical  lock "
-  expect_out_has "-> ACL SETUSER u +zadd"
+  expect_out_has "-> ACL SETUSER u +info +zadd"
 }
 
 @test "a replica is no server to lock on; a master tells of its replicas, with --deep each one does" {

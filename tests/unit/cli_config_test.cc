@@ -107,9 +107,6 @@ TEST_CASE("REDIS_URL is not mixed with a server that was named otherwise") {
 TEST_CASE("contradictions are refused") {
   CHECK(failure({"-u", "redis://a", "--host", "b"}) == "64: --url and --host exclude each other");
   CHECK(failure({"--socket", "/s", "-p", "1"}) == "64: --port and --socket exclude each other");
-  CHECK(failure({"-u", "redis://a", "-u", "redis://b"}).starts_with("64: --url was given several"));
-  CHECK(failure({}, {}, "url = ['redis://a', 'redis://b']")
-            .starts_with("78: FILE:1: url: was given"));
   CHECK(failure({"--host", ""}) == "64: --host is empty");
   CHECK(failure({"--cacert", "x"}) == "64: --cacert needs TLS");
   CHECK(failure({"--insecure"}) == "64: --insecure needs TLS");
