@@ -66,6 +66,9 @@ BatchFunnel::BatchFunnel(Context& context)
 BatchFunnel::~BatchFunnel() = default;
 
 redis::ScriptRunner& BatchFunnel::runner(const Context::Storage& storage) {
+  // Or a lock would be taken on the first of them alone.
+  if (context_.config().targets.size() > 1)
+    throw usage_error("a batch goes to one server", "give one URL");
   if (storage.replicas > 0)
     throw usage_error("--replicas does not go into a batch", "run that command by itself");
   return storage.refuse_eviction ? *checked_ : *plain_;
@@ -156,7 +159,8 @@ redis::ScriptRunner& BatchFunnel::server(bool checked) {
     redis::SessionOptions options = context_.session_options();
     options.refuse_eviction = checked;
     server_ = context_.traced(
-        context_.loop(), redis::make_runner(context_.loop(), context_.config().target, options));
+        context_.loop(),
+        redis::make_runner(context_.loop(), context_.config().targets.front(), options));
     server_checked_ = checked;
   }
   return *server_;
