@@ -10,15 +10,20 @@ using namespace primitives;
 
 LeftBehind::LeftBehind() : here_(this_process("", "", "")) {}
 
+bool LeftBehind::lives(long pid, long long start) {
+  const auto [known, fresh] = lives_.try_emplace({pid, start}, false);
+  if (fresh) {
+    known->second = hold::lives(static_cast<pid_t>(pid), static_cast<unsigned long long>(start));
+  }
+  return known->second;
+}
+
 LeftBehind::Sign LeftBehind::sign_of(const Holder& holder, const std::string& token) {
   if (holder.boot_id.empty() || here_.boot_id.empty()) return Sign::none;
   if (holder.boot_id != here_.boot_id)
     return holder.host == here_.host ? Sign::rebooted : Sign::none;
   // A number of a PID namespace is used again only when all processes of the old one are dead.
   if (holder.pid_namespace != here_.pid_namespace || here_.pid_namespace.empty()) return Sign::none;
-  const auto lives = [](long pid, long long start) {
-    return hold::lives(static_cast<pid_t>(pid), static_cast<unsigned long long>(start));
-  };
   if (lives(holder.pid, holder.start_time)) return Sign::alive;
   if (holder.guard == 0) return Sign::none;
   if (lives(holder.guard, holder.guard_start)) return Sign::alive;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "primitives/holder.h"
 #include "primitives/thing.h"
@@ -26,8 +28,11 @@ class LeftBehind {
   void judge(primitives::Thing& thing);
 
  private:
+  bool lives(long pid, long long start);
+
   const primitives::Holder here_;
-  std::optional<std::string> variables_;  // of all processes; read when first needed
+  std::map<std::pair<long, long long>, bool> lives_;  // one process may hold much
+  std::optional<std::string> variables_;              // of all processes; read when first needed
 };
 
 /// "host rebooted", "process gone on this host", or "".
