@@ -86,8 +86,6 @@ const char* state_word(primitives::LockView::State state);
 std::string stale_text(const primitives::Thing& thing);
 /// "elected", "revoked", "resigned" or "lost".
 const char* change_word(primitives::ElectionChange::What what);
-/// RFC 3339 in UTC, with milliseconds.
-std::string rfc3339(Millis since_epoch);
 /// "exclusive", "shared" or "slots".
 const char* mode_word(primitives::LockMode mode);
 /// What --holder takes: the start of the hold's token.

@@ -90,10 +90,10 @@ name_on_first() {
   for i in 0 1 2; do [[ -n $(at "$i" --scan --pattern 'dcoord:*:state:*') ]] || return 1; done
   run_split dcoord state list -o plain
   [[ $(cut -f1 <<<"$out" | sort) == "$(printf 'k%s\n' {1..12} | sort)" ]] || explain "another list"
-  "$DCOORD" state watch k3 --until done 3>&- >"$DIR/watched" &
+  "$DCOORD" state watch k3 --until "done" 3>&- >"$DIR/watched" &
   watcher=$!
   wait_until 30 grep -q '"value":"4"' "$DIR/watched"
-  dcoord state set k3 done --if-value 4
+  dcoord state set k3 "done" --if-value 4
   wait "$watcher"
   run_split dcoord lock run k5 -- "$DCOORD" state set k5 mine --while-locked k5
   expect_code 0

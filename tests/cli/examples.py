@@ -19,11 +19,11 @@ import time
 
 # What says that an example is wrong: usage, data, unreachable, bug, unknown, permission, configuration, no such command.
 WRONG = {64, 65, 69, 70, 74, 77, 78, 126, 127}
-WAITS = re.compile(r"\b(watch|wait|subscribe|top|progress|pop|work|elect|follow|serve)\b|-w |--after")
+WAITS = re.compile(r"\b(watch|wait|subscribe|top|progress|pop|work|elect|follow|serve|tail)\b|-w |--after")
 # Other servers than the test's, and other shells than bash; tests of their own run these.
 SKIPPED = re.compile(r"local:|\blocal (status|stop)|completion (zsh|fish)|^export DCOORD_URL|^dcoord (health|selftest|top)\b")
 STUBS = """make fetch work query rebuild train migrate scheduler reload logger jq dot nightly report batch rotate deploy
-    curl daemon mail build render notify app flaky psql""".split()
+    curl daemon mail build render notify app flaky psql run-job""".split()
 # What some examples take for granted, by what they have and what not.
 SETUP = [
     (r"\bqueue\b", None, "dcoord queue push jobs one two; dcoord queue push mails one; dcoord queue push urls one"),
@@ -33,6 +33,9 @@ SETUP = [
     (r"lock (renew|release)", "acquire", 'eval "$(dcoord lock acquire deploy)"'),
     (r"urls\.txt", None, "printf 'one\\ntwo\\n' > urls.txt"),
     (r"app\.json", None, "echo '{}' > app.json"),
+    (r"app\.log", None, "echo started > app.log"),
+    (r"report\.pdf", None, "echo %PDF > report.pdf"),
+    (r"batch commands\.txt", None, "echo state incr hits > commands.txt"),
 ]
 PATIENCE = 1  # seconds for a line that waits, once it runs
 DEADLINE = 120  # for all others

@@ -35,6 +35,15 @@ wait_until() {
   done
 }
 
+# A port that nobody listens on; below those that the system gives to whoever connects.
+free_port() {
+  local port
+  while port=$((10000 + RANDOM % 22000)); do
+    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+  done
+  echo "$port"
+}
+
 # A server of one's own on a unix socket, without persistence; `start_server "requirepass x"` adds lines to its
 # configuration. Sets SERVER_SOCKET and SERVER_PID, and DCOORD_URL for dcoord. Socket paths must be short, hence /tmp.
 start_server() {

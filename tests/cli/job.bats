@@ -53,9 +53,11 @@ start() {
   run_split "$DCOORD" job run a -- echo second
   expect_code 0
   expect_out ""
-  expect_err "dcoord: job 'a' of run 'r' is done: it succeeded"
-  run_split "$DCOORD" job run a -q -- echo second
   expect_err ""
+  run_split "$DCOORD" job run a -v -- echo second
+  expect_err_has "dcoord: job 'a' of run 'r' is done: it succeeded"
+  run_split script -qec "$DCOORD job run a -- echo second" /dev/null
+  expect_out_has "dcoord: job 'a' of run 'r' is done: it succeeded"
   run_split "$DCOORD" job run a --again -- echo third
   expect_out third
   run_split "$DCOORD" job run a --run other -- echo fourth
@@ -255,7 +257,7 @@ P
   expect_code 3
   run_split "$DCOORD" job run a --once-per 3650d -- echo ran
   expect_out ran
-  run_split "$DCOORD" job run a --once-per 3650d -- echo ran
+  run_split "$DCOORD" job run a -v --once-per 3650d -- echo ran
   expect_code 0
   expect_out ""
   expect_err_has "is done: it succeeded"

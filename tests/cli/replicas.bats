@@ -13,9 +13,7 @@ teardown() {
 # A server with one replica.
 start_with_replica() {
   local port
-  while port=$((20000 + RANDOM % 20000)); do
-    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-  done
+  port=$(free_port)
   start_server "port $port" "bind 127.0.0.1" "repl-diskless-sync-delay 0"
   REPLICA_DIR=$(mktemp -d /tmp/dcoord-bats-XXXXXX)
   printf '%s\n' "port 0" "unixsocket $REPLICA_DIR/s" "dir $REPLICA_DIR" 'save ""' "replicaof 127.0.0.1 $port" >"$REPLICA_DIR/conf"

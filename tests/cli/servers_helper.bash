@@ -13,14 +13,6 @@ teardown_servers() {
   rm -rf "$DIR"
 }
 
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 20000)); do
-    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-  done
-  echo "$port"
-}
-
 # server NAME PORT [--sentinel] LINE...: one more, on that port of 127.0.0.1, or with 0 on $DIR/NAME/s alone.
 server() {
   local name=$1 port=$2
@@ -37,7 +29,7 @@ run_server() {
   mode=$(<"$DIR/$1/mode")
   "$SERVER_PROGRAM" "$DIR/$1/conf" ${mode:+"$mode"} >/dev/null 2>&1 3>&- &
   PIDS[$1]=$!
-  wait_until 30 answers "$1"
+  wait_until 30 answers "$1" || { tail "$DIR/$1/log" >&2; return 1; }
 }
 # Descriptor 3 is bats's own, and -s also works where the port speaks TLS.
 at() { redis-cli -s "$DIR/$1/s" "${@:2}"; }
