@@ -254,7 +254,7 @@ class Run {
 int finish(int code) {
   const bool arrived = flush_stdout();
   const bool answer = code == to_int(ExitCode::ok) || code == to_int(ExitCode::no);
-  return !arrived && answer ? to_int(ExitCode::internal) : code;
+  return !arrived && answer ? to_int(ExitCode::unknown) : code;
 }
 
 int fail(const Error& error, const Run& run, const Words& words, const Environment& environment) {

@@ -26,7 +26,9 @@ constexpr ExitMeaning kExitMeanings[] = {
     {ExitCode::data, "bad input, or another --slots, --pool or --parties than the one in use"},
     {ExitCode::unavailable, "Redis cannot be reached, has no quorum, or is read-only"},
     {ExitCode::internal, "a bug, or an answer that cannot be"},
-    {ExitCode::unknown, "unknown: it may have been done; --request-id resolves it"},
+    {ExitCode::unknown,
+     "unknown: it may have been done, or its answer could not be written; --request-id resolves "
+     "it"},
     {ExitCode::refused,
      "could not have it now: held by another, full, a condition does not hold; -E N changes it"},
     {ExitCode::dependency, "a job that this one depends on failed or was lost"},

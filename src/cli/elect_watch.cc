@@ -122,7 +122,7 @@ class Watch {
     if (change.what == What::resigned || change.what == What::lost) leader_fence_ = 0;
     context_.printer().print(change);
     ++printed_;
-    if (!flush_stdout()) throw Error(ExitCode::internal, "stdout", "cannot write to stdout");
+    if (!flush_stdout()) throw Error(ExitCode::unknown, "stdout", "cannot write to stdout");
   }
 
   Context& context_;

@@ -169,7 +169,7 @@ class Subscription {
       printer_->print(record);
     }
     // Only what has arrived counts as handled.
-    if (!flush_stdout()) throw Error(ExitCode::internal, "stdout", "cannot write to stdout");
+    if (!flush_stdout()) throw Error(ExitCode::unknown, "stdout", "cannot write to stdout");
     if (member_ != nullptr) member_->handled(delivery);
   }
 

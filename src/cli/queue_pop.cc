@@ -74,7 +74,7 @@ class QueuePop {
       left -= static_cast<long long>(taken->items.size());
       Task<bool> handing_out = hand_out(*taken);
       const bool arrived = co_await handing_out;
-      if (!arrived) co_return to_int(ExitCode::internal);
+      if (!arrived) co_return to_int(ExitCode::unknown);
     }
     if (!request_.done.empty()) {
       co_await queue_.ack(last_token_, request_.done, context_.patience());

@@ -77,7 +77,7 @@ class Watch {
     record.add("change", change.value.present ? "set" : "deleted").add("folded", change.folded);
     printer_->print(record);
     if (std::fflush(stdout) != 0)
-      throw Error(ExitCode::internal, "output",
+      throw Error(ExitCode::unknown, "output",
                   fmt::format("cannot write to stdout: {}", std::strerror(errno)));
   }
 

@@ -117,7 +117,7 @@ bool flush_stdout() {
     if (std::fputc('\n', stdout) != EOF) std::fflush(stdout);
   }
   if (errno == EPIPE) return false;
-  throw Error(ExitCode::internal, "output",
+  throw Error(ExitCode::unknown, "output",
               fmt::format("cannot write to standard output: {}",
                           errno == 0 ? "an earlier write failed" : std::strerror(errno)));
 }

@@ -147,7 +147,7 @@ setup() { clean_environment; }
 @test "output that cannot be written is an error, not silence" {
   code=0
   dcoord --help >/dev/full 2>"$BATS_TEST_TMPDIR/err" || code=$?
-  [[ $code == 70 ]]
+  [[ $code == 74 ]]
   [[ $(<"$BATS_TEST_TMPDIR/err") == "dcoord: error: cannot write to standard output: No space left on device" ]]
 }
 
