@@ -177,7 +177,7 @@ teardown() {
 @test "pop: what could not be printed is there still" {
   dcoord queue push q x
   run_split sh -c '"$0" queue pop q >/dev/full' "$DCOORD"
-  expect_code 70
+  expect_code 74
   wait_until 20 sh -c '"$0" queue pop q | grep -q x' "$DCOORD"
 }
 
