@@ -33,6 +33,27 @@ StateValue decode_value(std::string name, const Reply& r) {
   return value;
 }
 
+/// Calls of state/list for names in the order of their buckets: those of a bucket share a slot.
+/// Fifty a call hold the server for less than a millisecond; bytes may be many, so they come one by
+/// one.
+std::vector<redis::Call> looks_at(const std::vector<std::string>& names, const Keys& keys,
+                                  bool bytes) {
+  const size_t most = bytes ? 1 : 50;
+  std::vector<redis::Call> calls;
+  std::string bucket;
+  for (const std::string& name : names) {
+    std::string at = keys.index_of(name, "state");
+    if (calls.empty() || bucket != at || calls.back().keys.size() == most) {
+      redis::Call& call = calls.emplace_back();
+      call.script = &scripts::state_list;
+      call.args = {bytes ? "v" : ""};
+      bucket = std::move(at);
+    }
+    calls.back().keys.push_back(keys.state(name));
+  }
+  return calls;
+}
+
 StateAnswer decode_written(const redis::Script& script, const Reply& r) {
   using Why = StateRefused::Why;
   const std::string_view word = r.word();
@@ -156,22 +177,33 @@ Task<std::optional<StateValue>> State::next(std::string known, std::string token
 
 Task<std::vector<StateValue>> list_values(redis::ScriptRunner& runner, const Keys& keys,
                                           std::string prefix, bool bytes, Patience patience) {
-  std::function<redis::Call(const std::string&)> show = [&](const std::string& name) {
-    redis::Call call;
-    call.script = &scripts::state_get;
-    call.keys = {keys.state(name)};
-    call.args = {bytes ? "v" : ""};
-    return call;
-  };
+  std::string kind = "state";
   std::function<bool(const std::string&)> wanted = [&](const std::string& name) {
     return name.starts_with(prefix);
   };
-  std::string kind = "state";
-  const std::vector<Listed> listed = co_await list_all(
-      runner, keys, std::move(kind), std::move(show), patience, std::move(wanted));
+  const std::vector<std::string> names = co_await list_names(runner, keys, kind, patience, wanted);
+  std::vector<redis::Call> calls = looks_at(names, keys, bytes);
+  const std::vector<Answer> answers = co_await runner.run_all(std::move(calls), patience);
   std::vector<StateValue> values;
-  values.reserve(listed.size());
-  for (const Listed& one : listed) values.push_back(decode_value(one.name, one.reply));
+  std::vector<std::string> absent;
+  auto name = names.begin();
+  for (const Answer& answer : answers) {
+    if (answer.reply.is_error()) throw internal_error("state: " + answer.reply.text());
+    for (size_t i = 1; i < answer.reply.size(); ++i, ++name) {
+      StateValue value = decode_value(*name, answer.reply.at(i));
+      if (value.present)
+        values.push_back(std::move(value));
+      else
+        absent.push_back(*name);
+    }
+  }
+  std::function<std::string(const std::string&)> key_of = [&](const std::string& gone) {
+    return keys.state(gone);
+  };
+  co_await prune_index(runner, keys, std::move(kind), std::move(absent), std::move(key_of),
+                       patience);
+  std::sort(values.begin(), values.end(),
+            [](const StateValue& one, const StateValue& other) { return one.name < other.name; });
   co_return values;
 }
 
