@@ -280,7 +280,7 @@ crosswise() {
   expect_code 0
   expect_err ""
   expect_out_has "WAIT P50/95/99/MAX"
-  [[ $(golden <<<"$out") == *"x 3 33% TIME / TIME / TIME / TIME TIME / TIME / TIME / TIME 0 0 0" ]] || explain "other counts"
+  [[ $(golden <<<"$out") == *"x lock 3 33% TIME / TIME / TIME / TIME TIME / TIME / TIME / TIME 0 0 0" ]] || explain "other counts"
   run_split dcoord locks stats x --warn-wait 0
   expect_err_has "lock 'x': those that waited did so for"
   run_split in_terminal 120 "$DCOORD" locks stats x
