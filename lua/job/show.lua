@@ -2,7 +2,7 @@
   KEYS[1]  jobs of the run
   ARGV[1]  name of the job; '' for all
   ARGV[2]  cursor of the page; 0 for the first
-  Returns  {jobs, server ms, next cursor, times (name, dependencies, state, attempts, code, ends ms, asked ms, started ms, ended ms, culprit, who)}  the cursor is 0 after the last page
+  Returns  {jobs, server ms, next cursor, times (name, dependencies, state, attempts, code, ends ms, asked ms, started ms, ended ms, culprit, who, token)}  the cursor is 0 after the last page
   Returns  {absent}  there is no such run
   Writes  no
   Retry  safe: it only reads
@@ -28,7 +28,7 @@ for _, name in ipairs(names) do
   if raw[1] then
     local j = read_job(raw[1])
     for _, value in ipairs({name, raw[2] or '', j.state, j.attempts, j.code, j.ends, j.asked, j.started, j.ended,
-      j.culprit, j.who}) do
+      j.culprit, j.who, j.token}) do
       reply[#reply + 1] = value
     end
   end

@@ -8,6 +8,7 @@
 #include "cli/context.h"
 #include "cli/held.h"
 #include "cli/nouns.h"
+#include "cli/within.h"
 #include "output/printers.h"
 #include "primitives/barrier.h"
 
@@ -172,7 +173,7 @@ Verb list_verb() {
   verb.examples = {"dcoord barrier list", "dcoord barrier list --json"};
   batchable(verb, [](Context& context) -> Task<int> {
     const Keys keys(context.config().key_namespace);
-    const auto views = co_await list_barriers(context.scripts(), keys, context.patience());
+    const auto views = co_await list_barriers(context.scripts(), keys, 0, context.patience());
     std::vector<Record> records;
     for (const BarrierView& view : views) records.push_back(summary(view));
     context.printer().print(records);
@@ -204,6 +205,7 @@ BarrierRequest BarrierOptions::request() const {
   r.id = id.value_or(r.token);
   r.parties = static_cast<int>(parties);
   r.who = this_process(owner_id(), "", "");
+  r.who.within = within();
   return r;
 }
 

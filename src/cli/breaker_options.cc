@@ -146,12 +146,6 @@ void PermitOption::declare(OptionSet& set) {
 
 void PermitOption::check() const { check_ttl(ttl, "--ttl"); }
 
-const char* breaker_state_word(BreakerState state) {
-  return state == BreakerState::closed ? "closed"
-         : state == BreakerState::open ? "open"
-                                       : "half-open";
-}
-
 std::string describe_why(const BreakerView& view) {
   const std::string who = describe_holder(view.who, std::nullopt);
   switch (view.why) {

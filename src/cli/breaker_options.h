@@ -47,8 +47,6 @@ Error breaker_refusal(const primitives::BreakerView& view, int code);
 /// Tells whoever looks that its result opened, or closed, the breaker.
 void tell_change(const primitives::BreakerRecorded& recorded);
 
-/// "closed", "open" or "half-open".
-const char* breaker_state_word(primitives::BreakerState state);
 /// "5 of 7 calls within 5m failed", "a probe failed", "tripped by ci7:4242".
 std::string describe_why(const primitives::BreakerView& view);
 

@@ -1,5 +1,7 @@
 #include "cli/context.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -55,9 +57,12 @@ redis::ScriptRunner& Context::scripts() {
   if (shared_) return shared_->scripts(storage_);
   if (config_.targets.size() > 1) {
     throw usage_error(
-        "several servers keep locks and elections alone: what else there is has its data in one "
-        "place, and would be torn apart when one of them is away",
-        "give one URL; for locks, put the servers into a profile of the configuration file");
+        "several servers keep locks and elections alone, each by its name: lists, and what else "
+        "there is, are about one server",
+        fmt::format("name one of them, as in `dcoord -u {} ...`; what the majority says of a name "
+                    "is told by `lock show` and `elect show`; for locks, the list of servers can "
+                    "be a profile of the configuration file",
+                    server_name(config_.target)));
   }
   return *runners().front();
 }

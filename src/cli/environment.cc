@@ -55,7 +55,7 @@ const std::vector<ToldVariable>& told_variables() {
       {"DCOORD_OWNER", "id of the outermost dcoord, which all nested ones share"},
       {"DCOORD_FENCE", "fencing token: rises with every grant"},
       {"DCOORD_HELD", "all locks that the dcoords around the command hold, with their tokens"},
-      {"DCOORD_WITHIN", "beginnings of the tokens of the elections that it runs under"},
+      {"DCOORD_WITHIN", "beginnings of the tokens of the elections and jobs that it runs under"},
       {"DCOORD_SLOT", "with slots: number of the slot, from 0"},
       {"DCOORD_RESOURCE", "with a pool: name of the slot"},
       {"DCOORD_UNPROTECTED", "1 if the command runs without the lock (--if-unavailable run)"},

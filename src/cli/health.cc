@@ -12,6 +12,7 @@
 #include "cli/health.h"
 #include "cli/nouns.h"
 #include "output/printers.h"
+#include "redis/runner.h"
 #include "redis/session_errors.h"
 #include "redis/slots.h"
 
@@ -30,15 +31,18 @@ struct HealthOptions {
   std::vector<std::string> ignore;
 };
 
-/// Asks all there is to ask, within a time limit in all.
+/// Asks a target all there is to ask, within a time limit in all.
 class Examination {
  public:
-  Examination(Context& context, const HealthOptions& o)
+  /// `which` of the targets of the configuration; there are several where a majority counts.
+  Examination(Context& context, const HealthOptions& o, size_t which, Duration limit)
       : context_(context),
         o_(o),
+        which_(which),
         keys_(context.config().key_namespace),
-        target_(context.config().target),
-        until_(add(context.loop().now(), o.limit)) {}
+        target_(context.config().targets[which]),
+        limit_(limit),
+        until_(add(context.loop().now(), limit)) {}
 
   Task<HealthReport> run() {
     report_.target = redis::describe(target_);
@@ -69,7 +73,7 @@ class Examination {
   Loop& loop() { return context_.loop(); }
   redis::SessionOptions options() const { return context_.session_options(); }
   /// A part of the time limit from now on.
-  TimePoint within(int part) { return std::min(until_, add(loop().now(), o_.limit / part)); }
+  TimePoint within(int part) { return std::min(until_, add(loop().now(), limit_ / part)); }
 
   /// All at once: one that hangs takes no time from the others.
   Task<std::vector<Inspection>> inspect_all(std::vector<redis::Server> servers) {
@@ -118,23 +122,22 @@ class Examination {
     const std::string name = name_on(master);
     if (name.empty()) co_return;
     const redis::Patience patience{until_, until_};
+    redis::ScriptRunner& scripts = *context_.runners()[which_];
     std::optional<Error> failure;
     const char* check = "permissions";
     try {
-      Task<std::vector<RefusedCommand>> asking =
-          probe_commands(context_.scripts(), keys_, name, patience);
+      Task<std::vector<RefusedCommand>> asking = probe_commands(scripts, keys_, name, patience);
       const auto refused = co_await asking;
       judge_commands(refused, master.server, report_.findings);
       check = "lock";
-      Task<LockProbe> locking = probe_lock(loop(), context_.scripts(), keys_, name, patience);
+      Task<LockProbe> locking = probe_lock(loop(), scripts, keys_, name, patience);
       const LockProbe probe = co_await locking;
       note_lock(probe);
       judge_lock(probe, master.server, o_.limits, report_.findings);
       check = "hand-over";
       if (o_.deep && refused.empty()) {
-        const auto waiter = context_.new_scripts();
-        Task<Duration> handing =
-            probe_hand_over(loop(), context_.scripts(), *waiter, keys_, name, patience);
+        const auto waiter = redis::make_runner(loop(), target_, options());
+        Task<Duration> handing = probe_hand_over(loop(), scripts, *waiter, keys_, name, patience);
         note_hand_over(co_await handing, master.server);
       }
     } catch (const Error& error) {
@@ -163,11 +166,24 @@ class Examination {
 
   Context& context_;
   const HealthOptions& o_;
+  const size_t which_;
   Keys keys_;
   const redis::Target& target_;
+  const Duration limit_;
   TimePoint until_;
   HealthReport report_;
 };
+
+/// Several servers of which a majority counts, one after the other: each gets its share of time.
+HealthReport examine_all(Context& context, const HealthOptions& o) {
+  const size_t count = context.config().targets.size();
+  std::vector<HealthReport> reports;
+  for (size_t i = 0; i < count; ++i) {
+    Examination examination(context, o, i, o.limit / static_cast<int>(count));
+    reports.push_back(context.loop().run(examination.run()));
+  }
+  return count == 1 ? std::move(reports[0]) : judge_quorum(std::move(reports));
+}
 
 /// What the user knows and accepts is only noted.
 void accept_ignored(HealthReport& report, const std::vector<std::string>& ignore) {
@@ -179,9 +195,9 @@ void accept_ignored(HealthReport& report, const std::vector<std::string>& ignore
 
 void check_ignored(const std::vector<std::string>& ignore) {
   static const std::set<std::string> checks{
-      "clients",  "clock",       "cluster", "connect",  "eviction",    "hand-over",
-      "info",     "latency",     "lock",    "memory",   "permissions", "persistence",
-      "replicas", "replication", "role",    "sentinel", "settings",    "version"};
+      "clients",     "clock", "cluster",  "connect",     "eviction",    "hand-over", "info",
+      "latency",     "lock",  "memory",   "permissions", "persistence", "quorum",    "replicas",
+      "replication", "role",  "sentinel", "settings",    "version"};
   for (const auto& word : ignore) {
     if (checks.contains(word)) continue;
     throw usage_error(fmt::format("--ignore: there is no check '{}'", word),
@@ -190,11 +206,7 @@ void check_ignored(const std::vector<std::string>& ignore) {
 }
 
 int examine(Context& context, const HealthOptions& o) {
-  HealthReport report;
-  {
-    Examination examination(context, o);
-    report = context.loop().run(examination.run());
-  }
+  HealthReport report = examine_all(context, o);
   accept_ignored(report, o.ignore);
   const auto format = context.config().format;
   if (o.as == "nagios")

@@ -52,6 +52,10 @@ void judge_commands(const std::vector<primitives::RefusedCommand>& refused,
 void judge_lock(const primitives::LockProbe& probe, const redis::Server& server,
                 const HealthLimits& limits, std::vector<Finding>& findings);
 
+/// Of the servers of which a majority counts, each examined alone: what is found of all together.
+/// One that does not answer is a warning while there are enough others. health_quorum.cc
+HealthReport judge_quorum(std::vector<HealthReport> reports);
+
 // What is printed. health_output.cc
 
 /// "0.4ms", "1.3s".

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/held.h"
+#include "cli/within.h"
 
 namespace dcoord::cli {
 
@@ -123,6 +124,7 @@ JobRequest JobOptions::request(const LeaseTimes& times, const std::string& shown
   r.lost_after = lost_after;
   r.keep = std::max<Duration>(keep, once_per.value_or(Duration::zero()) * 2);
   r.who = this_process(owner_id(), shown, label);
+  r.who.within = within();
   return r;
 }
 

@@ -16,6 +16,7 @@
 #include "cli/job_verbs.h"
 #include "cli/lock_options.h"
 #include "cli/waiting.h"
+#include "cli/within.h"
 
 namespace dcoord::cli {
 namespace {
@@ -171,6 +172,7 @@ class JobRunner {
         {"DCOORD_RUN", jobs_.run()},
         {"DCOORD_JOB", o_.name},
         {"DCOORD_OWNER", request_.who.owner},
+        {"DCOORD_WITHIN", within(request_.token)},
         {"DCOORD_ATTEMPT", std::to_string(granted.attempt)}};
     hold::Outcome outcome;
     std::optional<Error> failure;

@@ -128,7 +128,9 @@ std::string describe_holder(const Holder& holder, std::optional<Duration> held_f
   if (holder.host.empty()) return "somebody";
   std::string text = fmt::format("{}:{}", holder.host, holder.pid);
   const std::string& what = holder.label.empty() ? holder.command : holder.label;
-  if (!what.empty()) text += fmt::format(" ({})", what.substr(0, 80));
+  // "(process 4242)" has its parentheses, and a candidate may be called what it is anyway.
+  if (!what.empty() && what != text)
+    text += what[0] == '(' ? " " + what.substr(0, 80) : fmt::format(" ({})", what.substr(0, 80));
   if (held_for) text += " for " + format_age(*held_for);
   return text;
 }

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "base/duration.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/context.h"
@@ -23,7 +24,7 @@ void ThingFilter::declare(OptionSet& set, bool option) {
                  "names, as a pattern: * is anything, ? one character; of jobs RUN/NAME", false);
   if (!option) return;
   set.texts("--kind", "KIND", kinds,
-            "only these: lock, elect, job, barrier or queue; may be given several times");
+            "only these: lock, elect, job, barrier, queue or breaker; may be given several times");
 }
 
 SurveyWish ThingFilter::wish(std::vector<ThingKind> usual) const {
@@ -35,7 +36,7 @@ SurveyWish ThingFilter::wish(std::vector<ThingKind> usual) const {
                                     [&](ThingKind kind) { return word == kind_word(kind); });
     if (found == known.end()) {
       throw usage_error(fmt::format("--kind: there is no kind '{}'", log::printable(word)),
-                        "lock, elect, job, barrier or queue");
+                        "lock, elect, job, barrier, queue or breaker");
     }
     wish.kinds.insert(*found);
   }
@@ -59,8 +60,15 @@ SurveyWish ThingFilter::held_wish() const {
   return held;
 }
 
+SurveyWish ThingFilter::waits_wish() const {
+  SurveyWish waits = wish({ThingKind::lock, ThingKind::elect, ThingKind::job, ThingKind::barrier});
+  waits.listing.waiters = kMostWaiters;
+  return waits;
+}
+
 std::vector<ThingKind> all_kinds() {
-  return {ThingKind::lock, ThingKind::elect, ThingKind::job, ThingKind::barrier, ThingKind::queue};
+  return {ThingKind::lock,    ThingKind::elect, ThingKind::job,
+          ThingKind::barrier, ThingKind::queue, ThingKind::breaker};
 }
 
 std::vector<Thing> find_things(Context& context, SurveyWish wish) {
@@ -80,6 +88,16 @@ const char* kind_name(ThingKind kind) {
 
 std::string thing_name(const Thing& thing) {
   return fmt::format("{} '{}'", kind_name(thing.kind), log::printable(thing.view.name));
+}
+
+std::string wait_text(const WaitGraph::Wait& wait) {
+  const Thing& thing = *wait.thing;
+  const std::string time = format_age(thing.view.server_time - wait.request->since);
+  if (thing.kind == ThingKind::job)
+    return fmt::format("waits to run {} for {}", thing_name(thing), time);
+  if (thing.kind == ThingKind::barrier)
+    return fmt::format("waits at {} for {}, {}", thing_name(thing), time, thing.detail);
+  return fmt::format("waits for {} for {}", thing_name(thing), time);
 }
 
 LockKind lock_kind(ThingKind kind) {

@@ -19,24 +19,25 @@ using namespace primitives;
 using namespace std::chrono_literals;
 using output::Record;
 
-constexpr int kWaiters = 1000;  // as many as one lock tells
-
 std::vector<Thing> read(Context& context) {
-  SurveyWish wish = ThingFilter().held_wish();
-  wish.listing.waiters = kWaiters;
-  return find_things(context, std::move(wish));
+  return find_things(context, ThingFilter().waits_wish());
 }
 
 Task<void> pause(Loop& loop) { co_await loop.sleep(500ms); }
 
 std::string step_text(const WaitGraph& graph, const WaitGraph::Cycle& cycle, size_t i) {
+  const size_t next = cycle[(i + 1) % cycle.size()].wait;
   const WaitGraph::Wait& wait = graph.waits()[cycle[i].wait];
-  const LockView& view = wait.thing->view;
-  std::string text =
-      fmt::format("{} waits for {} for {}", describe_holder(wait.request->who, std::nullopt),
-                  thing_name(*wait.thing), format_age(view.server_time - wait.request->since));
-  if (cycle[i].hold == nullptr) return text + ", behind the next one in its line";
-  return text + fmt::format(", held by {}", describe_holder(cycle[i].hold->who, std::nullopt));
+  const WaitGraph::Step& step = cycle[i];
+  std::string text = describe_holder(wait.request->who, std::nullopt) + " " + wait_text(wait);
+  const std::string holder =
+      step.hold == nullptr ? "" : describe_holder(step.hold->who, std::nullopt);
+  if (wait.thing->kind == ThingKind::job) {
+    const Thing& before = step.held != nullptr ? *step.held : *graph.waits()[next].thing;
+    return text + fmt::format(", after {}{}", thing_name(before),
+                              holder.empty() ? ", which waits, too" : ", run by " + holder);
+  }
+  return text + (holder.empty() ? ", behind the next one in its line" : ", held by " + holder);
 }
 
 void add_party(Record& record, const std::string& role, const LockParty& party) {
@@ -57,9 +58,10 @@ Record cycle_record(const WaitGraph& graph, const WaitGraph::Cycle& cycle) {
     record.add("waited_ms", (view.server_time - wait.request->since).count());
     add_party(record, "waiter", *wait.request);
     if (step.hold == nullptr)
-      record.add_null("holder_id");  // the place in line is what it waits for
+      record.add_null("holder_id");  // the next of them has to go first
     else
       add_party(record, "holder", *step.hold);
+    if (step.held != nullptr && step.held != wait.thing) record.add("after", step.held->view.name);
     steps.push_back(std::move(record));
   }
   Record record;
@@ -101,7 +103,7 @@ int find(Context& context) {
   if (cycles.empty()) return to_int(ExitCode::ok);
   log::hint(
       "end one of the commands, or take a lock away: dcoord lock release NAME --force "
-      "--holder ID");
+      "--holder ID (`dcoord locks why NAME` tells the id)");
   return to_int(ExitCode::no);
 }
 

@@ -90,6 +90,7 @@ void print_text(Context& context, const std::vector<Thing>& things) {
     const LockView& view = thing.view;
     Record row;
     row.add("name", view.name)
+        .add("kind", kind_word(thing.kind))
         .add("acquired", view.acquired)
         .add("contended", fmt::format("{:.0f}%", contention(view) * 100))
         .add("wait_p50/95/99/max", times_text(view.waits))

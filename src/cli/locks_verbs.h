@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "primitives/survey.h"
+#include "primitives/wait_graph.h"
 
 namespace dcoord::cli {
 
@@ -17,12 +18,16 @@ struct ThingFilter {
   void declare(OptionSet& set, bool option = true);
   /// Of those kinds, or where none was given of `usual`. Throws Error (64) for one that is none.
   primitives::SurveyWish wish(std::vector<primitives::ThingKind> usual) const;
-  /// Of locks and elections alone, which have holders and a line; others are refused with 64.
+  /// Of locks and elections alone, which have holders and statistics; others are refused with 64.
   primitives::SurveyWish held_wish() const;
+  /// Of locks, elections, jobs and barriers, with those that wait: others do not tell who does.
+  primitives::SurveyWish waits_wish() const;
 };
 
 /// Everything that there is, of any kind.
 std::vector<primitives::ThingKind> all_kinds();
+/// As many waiters as one thing tells.
+inline constexpr int kMostWaiters = 1000;
 
 /// Reads it, and judges what is left behind.
 std::vector<primitives::Thing> find_things(Context& context, primitives::SurveyWish wish);
@@ -31,6 +36,8 @@ std::vector<primitives::Thing> find_things(Context& context, primitives::SurveyW
 const char* kind_name(primitives::ThingKind kind);
 /// "lock 'deploy'".
 std::string thing_name(const primitives::Thing& thing);
+/// "waits for lock 'deploy' for 3m12s", "waits to run job '7/test' for 5s".
+std::string wait_text(const primitives::WaitGraph::Wait& wait);
 primitives::LockKind lock_kind(primitives::ThingKind kind);
 
 /// Asks on the terminal unless `yes`; throws Error (64) where there is none and 75 when it was not

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "base/duration.h"
 #include "base/error.h"
@@ -60,13 +61,14 @@ std::string event_text(const LockEvent& event, Millis now) {
 /// All lines of the story, escaped when they are written.
 class Story {
  public:
-  Story(const Thing& thing, const std::vector<Thing>& all, LeftBehind& left_behind)
-      : thing_(thing), view_(thing.view), left_behind_(left_behind), graph_(all) {}
+  Story(const Thing& thing, const WaitGraph& graph, LeftBehind& left_behind)
+      : thing_(thing), view_(thing.view), left_behind_(left_behind), graph_(graph) {}
 
   std::string text() {
     head();
     for (const LockParty& p : view_.holders) holder(p);
-    fence();
+    if (is_lock()) fence();
+    before();
     line();
     deadlock();
     if (!view_.log.empty()) say("latest first:");
@@ -76,10 +78,12 @@ class Story {
 
  private:
   void say(const std::string& line) { text_ += log::printable(line) + "\n"; }
+  bool is_lock() const { return thing_.kind == ThingKind::lock || thing_.kind == ThingKind::elect; }
 
   void head() {
-    std::string line =
-        fmt::format("{}: {}", thing_name(thing_), output::state_word(thing_.state()));
+    const bool told = !is_lock() && thing_.state() != LockView::State::stale;
+    std::string line = fmt::format("{}: {}", thing_name(thing_),
+                                   told ? thing_.detail : output::state_word(thing_.state()));
     if (view_.limit > 0) line += fmt::format(", {} slots", view_.limit);
     if (thing_.kind == ThingKind::elect) line += fmt::format(", term {}", view_.term);
     const std::string why = output::stale_text(thing_);
@@ -88,11 +92,12 @@ class Story {
   }
 
   void holder(const LockParty& p) {
+    if (thing_.kind == ThingKind::breaker) return opened(p);
     const Duration held = view_.server_time - p.since;
     const bool over = p.lease_left <= Millis(0);
-    std::string line =
-        fmt::format("{} {}, user {}, {}", over ? "last held by" : "held by",
-                    describe_holder(p.who, std::nullopt), p.who.user, output::mode_word(p.mode));
+    std::string line = fmt::format("{}{} {}, user {}", over ? "last " : "", role(),
+                                   describe_holder(p.who, std::nullopt), p.who.user);
+    if (is_lock()) line += fmt::format(", {}", output::mode_word(p.mode));
     if (p.offered) line += ", offered and not claimed yet";
     if (p.revoked) line += ", asked to stop by an operator";
     say(line);
@@ -104,8 +109,24 @@ class Story {
                       format_age(p.lease_left)));
     const std::string sign = sign_text(left_behind_.sign_of(p.who, p.token));
     if (!sign.empty()) say("  " + sign);
+    for (const size_t i : graph_.waits_of(p))
+      say(fmt::format("  within it {} {}",
+                      describe_holder(graph_.waits()[i].request->who, std::nullopt),
+                      wait_text(graph_.waits()[i])));
     if (!p.who.link.empty()) say("  see " + p.who.link);
-    say("  id " + output::holder_id(p));
+    if (is_lock()) say("  id " + output::holder_id(p));
+  }
+
+  const char* role() const {
+    if (thing_.kind != ThingKind::job) return "held by";
+    return thing_.detail == job_state_word(JobState::running) ? "run by" : "asked for by";
+  }
+
+  /// Of a breaker, what it is held by is whose result, or word, opened it.
+  void opened(const LockParty& p) {
+    say(fmt::format("opened by {} {} ago", describe_holder(p.who, std::nullopt),
+                    format_age(view_.server_time - p.since)));
+    say(fmt::format("  the next call is let through in {}", format_age(p.lease_left)));
   }
 
   std::string usual(Duration held) const {
@@ -129,20 +150,50 @@ class Story {
                       view_.holders[0].fence));
   }
 
+  /// What a job waits for: those that it comes after and that have not ended.
+  void before() {
+    std::set<std::string> told;
+    const auto tell = [&](const Thing& job, const std::string& how) {
+      told.insert(job.view.name);
+      say(fmt::format("  after {}, {}", thing_name(job), how));
+    };
+    for (const auto& wait : graph_.waits()) {
+      if (!is_same(*wait.thing) || thing_.kind != ThingKind::job) continue;
+      for (const auto& blocker : wait.blockers) {
+        const Duration age = blocker.thing->view.server_time - blocker.hold->since;
+        tell(*blocker.thing, "run by " + describe_holder(blocker.hold->who, age));
+      }
+      for (const size_t i : wait.behind) tell(*graph_.waits()[i].thing, "which waits, too");
+    }
+    for (const std::string& name : thing_.after) {
+      if (told.count(name) == 0) say(fmt::format("  after job '{}', which does not run", name));
+    }
+  }
+
+  bool is_same(const Thing& other) const {
+    return other.kind == thing_.kind && other.view.name == view_.name;
+  }
+
   void line() {
-    if (view_.waiting == 0) return say("nobody waits");
+    if (view_.waiting == 0) {
+      if (thing_.kind != ThingKind::breaker) say("nobody waits");
+      return;
+    }
     const Histogram& waits = view_.waits;
-    say(fmt::format("{} waiting{}:", view_.waiting,
+    say(fmt::format("{} waiting{}{}", view_.waiting,
                     waits.total() == 0 ? ""
                                        : fmt::format(" (usually p50 {}, p95 {})",
                                                      format_age(waits.percentile(0.5)),
-                                                     format_age(waits.percentile(0.95)))));
+                                                     format_age(waits.percentile(0.95))),
+                    view_.waiters.empty() ? "" : ":"));
     for (size_t i = 0; i < std::min(kShown, view_.waiters.size()); ++i) {
       const LockParty& p = view_.waiters[i];
-      say(fmt::format("  {}. {} for {}, {}", i + 1, describe_holder(p.who, std::nullopt),
-                      format_age(view_.server_time - p.since), output::mode_word(p.mode)));
+      say(fmt::format("  {}. {} for {}{}", i + 1, describe_holder(p.who, std::nullopt),
+                      format_age(view_.server_time - p.since),
+                      is_lock() ? std::string(", ") + output::mode_word(p.mode) : ""));
     }
-    const auto more = view_.waiting - static_cast<long long>(kShown);
+    // Of those that wait at a queue nobody is known.
+    const auto more = view_.waiters.empty() ? 0 : view_.waiting - static_cast<long long>(kShown);
     if (more > 0) say(fmt::format("  and {} more", more));
   }
 
@@ -150,8 +201,7 @@ class Story {
     const auto& waits = graph_.waits();
     for (const auto& cycle : graph_.cycles()) {
       const bool here = std::any_of(cycle.begin(), cycle.end(), [&](const auto& step) {
-        return waits[step.wait].thing->kind == thing_.kind &&
-               waits[step.wait].thing->view.name == view_.name;
+        return is_same(*waits[step.wait].thing);
       });
       if (!here) continue;
       std::string names;
@@ -164,7 +214,7 @@ class Story {
   const Thing& thing_;
   const LockView& view_;
   LeftBehind& left_behind_;
-  const WaitGraph graph_;
+  const WaitGraph& graph_;
   std::string text_;
 };
 
@@ -190,11 +240,12 @@ std::vector<Record> events_of(const LockView& view) {
   return events;
 }
 
-Record story_record(const Thing& thing, LeftBehind& left_behind) {
+Record story_record(const Thing& thing, const WaitGraph& graph, LeftBehind& left_behind) {
   const LockView& view = thing.view;
   Record record;
   record.add("kind", kind_word(thing.kind)).add("name", view.name);
   record.add("state", output::state_word(thing.state())).add("why", output::stale_text(thing));
+  record.add("detail", thing.detail);
   record.add("fence", view.fence).add("waiting", view.waiting);
   std::vector<Record> holders, waiters;
   for (const LockParty& p : view.holders) {
@@ -205,6 +256,13 @@ Record story_record(const Thing& thing, LeftBehind& left_behind) {
     holder.add("held_ms", (view.server_time - p.since).count());
     holder.add("lease_ms", p.lease_left.count()).add("fence", p.fence);
     holder.add("sign", sign_text(left_behind.sign_of(p.who, p.token)));
+    std::vector<Record> inside;
+    for (const size_t i : graph.waits_of(p)) {
+      Record wait;
+      const Thing& other = *graph.waits()[i].thing;
+      inside.push_back(wait.add("kind", kind_word(other.kind)).add("name", other.view.name));
+    }
+    holder.add_list("waits_for", std::move(inside));
     holders.push_back(std::move(holder));
   }
   for (const LockParty& p : view.waiters) {
@@ -219,42 +277,58 @@ Record story_record(const Thing& thing, LeftBehind& left_behind) {
   add_percentiles(record, "hold", view.holds);
   add_percentiles(record, "wait", view.waits);
   record.add_list("events", events_of(view));
+  std::vector<Record> after;
+  for (const std::string& name : thing.after) {
+    Record job;
+    after.push_back(job.add("name", name));
+  }
+  record.add_list("after", std::move(after));
   return record;
 }
 
-/// The lock and the election of that name, in full: those that are known.
+/// What has that name, of those kinds: locks and elections in full.
 std::vector<Thing> find(Context& context, const ThingFilter& filter, LeftBehind& left_behind) {
   const Keys keys(context.config().key_namespace);
   std::vector<Thing> things;
-  for (const ThingKind kind : filter.held_wish().kinds) {
+  SurveyWish others = filter.wish(all_kinds());
+  for (const ThingKind kind : {ThingKind::lock, ThingKind::elect}) {
+    if (others.kinds.erase(kind) == 0) continue;
     Lock lock(context.loop(), context.scripts(), keys, filter.pattern, lock_kind(kind));
-    LockView view = context.loop().run(lock.show(1000, context.patience()));
+    LockView view = context.loop().run(lock.show(kMostWaiters, context.patience()));
     if (!view.known) continue;
-    things.push_back({kind, std::move(view), "", false, ""});
+    things.push_back({kind, std::move(view), "", false, "", {}});
     left_behind.judge(things.back());
   }
+  // RUN/NAME: without the stroke there is no need to look through all runs.
+  if (filter.pattern.find('/') == std::string::npos) others.kinds.erase(ThingKind::job);
+  others.listing.waiters = kMostWaiters;
+  others.listing.wanted = [&](const std::string& name) { return name == filter.pattern; };
+  for (Thing& thing : find_things(context, std::move(others))) things.push_back(std::move(thing));
   return things;
 }
 
 int why(Context& context, const ThingFilter& filter) {
-  check_name(filter.pattern, "name");
+  // RUN/NAME may be longer than one name.
+  if (filter.pattern.find('/') == std::string::npos) check_name(filter.pattern, "name");
   LeftBehind left_behind;
   const std::vector<Thing> things = find(context, filter, left_behind);
   if (things.empty()) {
-    throw Error(ExitCode::no, "unknown_name",
-                fmt::format("nothing is known of a lock or election '{}'", filter.pattern),
-                "never used, forgotten, or idle for over a day; `dcoord locks list` has all");
+    throw Error(
+        ExitCode::no, "unknown_name", fmt::format("nothing is known of '{}'", filter.pattern),
+        "never used, ended, forgotten, or idle for over a day; `dcoord locks list` has all; "
+        "the name of a job is RUN/NAME");
   }
-  if (context.config().format == Config::Format::json) {
-    for (const Thing& thing : things) context.printer().print(story_record(thing, left_behind));
-    return to_int(ExitCode::ok);
+  const bool alone = std::all_of(things.begin(), things.end(), [](const Thing& thing) {
+    return thing.view.waiting == 0 && thing.view.holders.empty();
+  });
+  const auto all = alone ? std::vector<Thing>() : find_things(context, ThingFilter().waits_wish());
+  const WaitGraph graph(all);
+  for (const Thing& thing : things) {
+    if (context.config().format == Config::Format::json)
+      context.printer().print(story_record(thing, graph, left_behind));
+    else
+      output::write_out(Story(thing, graph, left_behind).text());
   }
-  SurveyWish wish = ThingFilter().held_wish();
-  wish.listing.waiters = 1000;
-  const bool waited = std::any_of(things.begin(), things.end(),
-                                  [](const Thing& thing) { return thing.view.waiting > 0; });
-  const auto all = waited ? find_things(context, std::move(wish)) : std::vector<Thing>();
-  for (const Thing& thing : things) output::write_out(Story(thing, all, left_behind).text());
   return to_int(ExitCode::ok);
 }
 
@@ -264,13 +338,14 @@ Verb locks_why_verb() {
   auto filter = std::make_shared<ThingFilter>();
   Verb verb;
   verb.name = "why";
-  verb.summary =
-      "the story of a lock or an election: who has it and had it, who waits, what is odd";
-  verb.usage = "NAME [--kind lock|elect]";
-  verb.examples = {"dcoord locks why deploy", "dcoord locks why scheduler --kind elect --json"};
+  verb.summary = "the story of a name: who has it and had it, who waits and for what, what is odd";
+  verb.usage = "NAME [--kind KIND]";
+  verb.examples = {"dcoord locks why deploy", "dcoord locks why scheduler --kind elect --json",
+                   "dcoord locks why \"$CI_PIPELINE_ID/test\""};
   verb.declare = [filter](OptionSet& set) {
-    set.positional("NAME", "lock", filter->pattern, "name of the lock or election");
-    set.texts("--kind", "KIND", filter->kinds, "lock or elect; both without it");
+    set.positional("NAME", "lock", filter->pattern, "name of whatever it is; of a job RUN/NAME");
+    set.texts("--kind", "KIND", filter->kinds,
+              "lock, elect, job, barrier, queue or breaker; whatever has that name without it");
   };
   verb.run = [filter](Context& context) { return why(context, *filter); };
   return verb;

@@ -87,7 +87,7 @@ int run(Context& context, const MetricsOptions& o) {
 Noun metrics_noun() {
   auto o = std::make_shared<MetricsOptions>();
   Verb verb;
-  verb.summary = "all there is as Prometheus metrics: locks, elections, queues, barriers, jobs";
+  verb.summary = "all there is for Prometheus: locks, elections, queues, barriers, breakers, jobs";
   verb.usage = "[--outfile FILE] [--max-series N]";
   verb.examples = {"dcoord metrics", "dcoord metrics --outfile dcoord.prom --max-series 1000"};
   verb.declare = [o](OptionSet& set) {

@@ -2,7 +2,9 @@
 #include <array>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -64,6 +66,16 @@ std::vector<const View*> ranked(const std::vector<View>& views,
   std::stable_sort(list.begin(), list.end(),
                    [&](const View* a, const View* b) { return weight(*a) > weight(*b); });
   return list;
+}
+
+constexpr std::array kBreakerStates{BreakerState::closed, BreakerState::open,
+                                    BreakerState::half_open};
+
+/// The state's word without a hyphen, as the labels of other things have it.
+std::string breaker_label(BreakerState state) {
+  std::string word = breaker_state_word(state);
+  std::replace(word.begin(), word.end(), '-', '_');
+  return word;
 }
 
 class LockFamilies {
@@ -174,6 +186,43 @@ void add_barriers(Families& f, const std::vector<BarrierView>& barriers, Room& r
   }
 }
 
+void add_breakers(Families& f, const std::vector<BreakerView>& breakers, Room& room) {
+  Family& states = f.make("dcoord_breaker_state", Type::gauge, "1 for the state it is in.");
+  Family& in_state =
+      f.make("dcoord_breaker_state_seconds", Type::gauge, "For how long it has been in its state.");
+  Family& next = f.make("dcoord_breaker_next_try_seconds", Type::gauge,
+                        "Until the next call is let through; +Inf: not before it is reset.");
+  Family& calls = f.make("dcoord_breaker_window_calls", Type::gauge, "Calls in the window.");
+  Family& failures =
+      f.make("dcoord_breaker_window_failures", Type::gauge, "Calls in the window that failed.");
+  Family& reporters = f.make("dcoord_breaker_reporters", Type::gauge,
+                             "How many different ones reported these failures.");
+  Family& opened = f.make("dcoord_breaker_opened_total", Type::counter, "How often it opened.");
+  Family& all = f.make("dcoord_breaker_calls_total", Type::counter, "Calls.");
+  Family& failed = f.make("dcoord_breaker_failures_total", Type::counter, "Calls that failed.");
+  std::function<std::array<long long, 3>(const BreakerView&)> weight = [](const BreakerView& v) {
+    const bool open = v.state != BreakerState::closed;
+    return std::array<long long, 3>{open ? 1 : 0, v.window_failures, v.all_calls};
+  };
+  for (const BreakerView* view : ranked(breakers, weight)) {
+    if (!room.take(8 + kBreakerStates.size())) continue;
+    const Labels labels{{"name", view->name}};
+    for (const BreakerState state : kBreakerStates) {
+      states.add({{"name", view->name}, {"state", breaker_label(state)}},
+                 view->state == state ? 1 : 0);
+    }
+    in_state.add(labels, seconds(view->age));
+    next.add(labels,
+             view->next_try ? seconds(*view->next_try) : std::numeric_limits<double>::infinity());
+    calls.add(labels, static_cast<double>(view->window_calls));
+    failures.add(labels, static_cast<double>(view->window_failures));
+    reporters.add(labels, static_cast<double>(view->reporter_count));
+    opened.add(labels, static_cast<double>(view->opened));
+    all.add(labels, static_cast<double>(view->all_calls));
+    failed.add(labels, static_cast<double>(view->all_failures));
+  }
+}
+
 /// Jobs come and go by the run: they are counted, never series of their own.
 void add_totals(Families& f, const Survey& survey) {
   Family& things = f.make("dcoord_things", Type::gauge, "How many there are, by kind and state.");
@@ -192,6 +241,11 @@ void add_totals(Families& f, const Survey& survey) {
     things.add({{"kind", "job"}, {"state", state}}, static_cast<double>(n));
   things.add({{"kind", "queue"}, {"state", "any"}}, static_cast<double>(survey.queues.size()));
   things.add({{"kind", "barrier"}, {"state", "any"}}, static_cast<double>(survey.barriers.size()));
+  for (const BreakerState state : kBreakerStates) {
+    const auto n = std::count_if(survey.breakers.begin(), survey.breakers.end(),
+                                 [&](const BreakerView& view) { return view.state == state; });
+    things.add({{"kind", "breaker"}, {"state", breaker_label(state)}}, static_cast<double>(n));
+  }
 }
 
 }  // namespace
@@ -215,6 +269,7 @@ MetricsText metrics_text(const Survey& survey, Duration took, size_t most) {
   elections.add(survey.elections, room);
   add_queues(f, survey.queues, room);
   add_barriers(f, survey.barriers, room);
+  add_breakers(f, survey.breakers, room);
   f.make("dcoord_things_left_out", Type::gauge, "Things without series, for want of --max-series.")
       .add({}, static_cast<double>(room.left_out()));
   return {f.text(), room.left_out()};

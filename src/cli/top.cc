@@ -87,7 +87,9 @@ class Top {
         reader(ThingKind::lock, [&](Survey& part) { fresh.locks = std::move(part.locks); }),
         reader(ThingKind::elect,
                [&](Survey& part) { fresh.elections = std::move(part.elections); }),
-        reader(ThingKind::queue, [&](Survey& part) { fresh.queues = std::move(part.queues); })};
+        reader(ThingKind::queue, [&](Survey& part) { fresh.queues = std::move(part.queues); }),
+        reader(ThingKind::breaker,
+               [&](Survey& part) { fresh.breakers = std::move(part.breakers); })};
     try {
       Task<void> reading = gather_.run_readers(std::move(readers), patience);
       co_await reading;
@@ -97,6 +99,7 @@ class Top {
         if (!locks->empty()) view_.server_time = locks->front().server_time;
       }
       if (!view_.things.queues.empty()) view_.server_time = view_.things.queues[0].server_time;
+      if (!view_.things.breakers.empty()) view_.server_time = view_.things.breakers[0].server_time;
     } catch (const Error& error) {
       // A password or a name that is wrong does not mend itself.
       if (error.code() != ExitCode::unavailable && error.code() != ExitCode::unknown) throw;
@@ -269,7 +272,7 @@ int run(Context& context, const TopOptions& o) {
 Noun top_noun() {
   auto o = std::make_shared<TopOptions>();
   Verb verb;
-  verb.summary = "locks, elections and queues on a live screen, which changes nothing";
+  verb.summary = "locks, elections, queues and breakers on a live screen, which changes nothing";
   verb.usage = "[--interval DUR] [--batch] [--iterations N]";
   verb.examples = {"dcoord top", "dcoord top --batch --iterations 1"};
   verb.declare = [o](OptionSet& set) {

@@ -16,8 +16,10 @@ namespace {
 
 using namespace primitives;
 
-constexpr const char* kOrders[TopView::kTabs][3] = {
-    {"waiters", "age", "name"}, {"standby", "age", "name"}, {"ready", "oldest", "name"}};
+constexpr const char* kOrders[TopView::kTabs][3] = {{"waiters", "age", "name"},
+                                                    {"standby", "age", "name"},
+                                                    {"ready", "oldest", "name"},
+                                                    {"state", "failures", "name"}};
 
 Duration age_of(const LockView& view) {
   return view.holders.empty() ? Duration::zero() : view.server_time - view.holders[0].since;
@@ -81,6 +83,31 @@ std::vector<std::string> queue_row(const QueueView& view) {
           fmt::format("{}/min", view.done_per_minute)};
 }
 
+/// Open ones first, then those that are tried.
+long long urgency_of(BreakerState state) {
+  return state == BreakerState::open ? 2 : state == BreakerState::half_open ? 1 : 0;
+}
+
+std::string next_try_of(const BreakerView& view) {
+  if (view.state == BreakerState::closed) return "-";
+  if (!view.next_try) return "when it is reset";
+  return *view.next_try > Millis(0) ? "in " + format_age(*view.next_try) : "now";
+}
+
+std::vector<std::string> breaker_row(const BreakerView& view) {
+  const std::string rate = view.window_calls == 0
+                               ? "-"
+                               : fmt::format("{}%", 100 * view.window_failures / view.window_calls);
+  return {view.name,
+          breaker_state_word(view.state),
+          format_age(view.age),
+          rate,
+          fmt::format("{}/{}", view.window_failures, view.window_calls),
+          next_try_of(view),
+          std::to_string(view.opened),
+          std::to_string(view.reporter_count)};
+}
+
 /// The largest first, by name where they are alike: the survey is in the order of names.
 template <class View>
 std::vector<const View*> sorted(const std::vector<View>& views, const std::string& filter,
@@ -110,7 +137,7 @@ const std::vector<std::string> kHelp{
     "",
     "  q        leave                       /        show only names with ...",
     "  space    stand still, go on          s        the next order",
-    "  tab      locks, elections, queues    ?        this help",
+    "  tab      the next kind of things     ?        this help",
     "  arrows, page up and down, home, end  move through the list",
     "",
     "  Nothing is changed from here: `dcoord locks why NAME` tells the story of a lock,",
@@ -134,6 +161,16 @@ TopView::Rows TopView::rows(int of) const {
     if (by == 1) weight = [](const QueueView& v) { return v.oldest ? v.oldest->count() : -1; };
     for (const auto* view : sorted(things.queues, filter, weight))
       rows.cells.push_back(queue_row(*view));
+    return rows;
+  }
+  if (of == breakers) {
+    rows.headers = {"NAME",     "STATE",    "SINCE",  "FAILED",
+                    "OF CALLS", "NEXT TRY", "OPENED", "REPORTERS"};
+    std::function<long long(const BreakerView&)> weight;
+    if (by == 0) weight = [](const BreakerView& v) { return urgency_of(v.state); };
+    if (by == 1) weight = [](const BreakerView& v) { return v.window_failures; };
+    for (const auto* view : sorted(things.breakers, filter, weight))
+      rows.cells.push_back(breaker_row(*view));
     return rows;
   }
   std::function<long long(const LockView&)> weight;
@@ -167,7 +204,8 @@ std::string TopView::tabs() const {
   };
   return one(locks, "locks", things.locks.size()) +
          one(elections, "elections", things.elections.size()) +
-         one(queues, "queues", things.queues.size());
+         one(queues, "queues", things.queues.size()) +
+         one(breakers, "breakers", things.breakers.size());
 }
 
 std::string TopView::footer() const {
@@ -211,7 +249,7 @@ std::vector<std::string> TopView::lines(int width, int height) {
 std::string TopView::text() const {
   std::string out = title() + "\n";
   if (!trouble.empty()) out += log::printable(trouble) + "\n";
-  static constexpr const char* kNames[] = {"locks", "elections", "queues"};
+  static constexpr const char* kNames[] = {"locks", "elections", "queues", "breakers"};
   for (int which = 0; which < kTabs; ++which) {
     const Rows shown = rows(which);
     out += fmt::format("{}: {}\n", kNames[which], shown.cells.size());

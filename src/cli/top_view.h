@@ -9,7 +9,7 @@ namespace dcoord::cli {
 
 /// What `top` shows: the things, and how the user looks at them. Knows no terminal.
 struct TopView {
-  enum Tab { locks, elections, queues, kTabs };
+  enum Tab { locks, elections, queues, breakers, kTabs };
 
   primitives::Survey things;
   std::string target;    ///< where they are

@@ -6,8 +6,9 @@
 
 namespace dcoord::cli {
 
-/// What Holder::within says of a request that this process makes: the locks and leaderships that
-/// the dcoords around it hold, as DCOORD_HELD and DCOORD_WITHIN tell. The innermost fifteen.
+/// What Holder::within says of a request that this process makes: the locks, leaderships and
+/// jobs that the dcoords around it hold, as DCOORD_HELD and DCOORD_WITHIN tell. The innermost
+/// fifteen.
 std::string within();
 
 /// The same for the command of a hold with this token.

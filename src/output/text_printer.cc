@@ -79,7 +79,9 @@ std::vector<std::string> row_of(const Thing& thing) {
   const LockParty* const first = view.holders.empty() ? nullptr : &view.holders[0];
   std::string holder = first == nullptr ? "-" : holder_text(*first);
   if (view.holders.size() > 1) holder += fmt::format(" +{}", view.holders.size() - 1);
-  if (first == nullptr && !thing.detail.empty()) holder = thing.detail;
+  // Why a breaker is open says more than whose call it was.
+  if (!thing.detail.empty() && (first == nullptr || thing.kind == ThingKind::breaker))
+    holder = thing.detail;
   std::string lease = first == nullptr ? "-" : lease_text(*first);
   if (!thing.why.empty()) lease += "; " + thing.why;
   return {view.name,
@@ -126,7 +128,7 @@ class TextPrinter : public Printer {
 
   void print(const LockView& lock) override {
     if (plain())
-      return print(std::vector<Thing>{{primitives::ThingKind::lock, lock, "", false, ""}});
+      return print(std::vector<Thing>{{primitives::ThingKind::lock, lock, "", false, "", {}}});
     std::string head = fmt::format("{}: {}", log::printable(lock.name), state_word(lock.state));
     if (lock.state != LockView::State::free) head += fmt::format(", {}", mode_word(lock.mode));
     if (lock.limit > 0) head += fmt::format(" ({})", lock.limit);

@@ -205,12 +205,12 @@ Task<BarrierView> Barrier::show(int members, Patience patience) {
 }
 
 Task<std::vector<BarrierView>> list_barriers(redis::ScriptRunner& runner, const Keys& keys,
-                                             Patience patience) {
+                                             int members, Patience patience) {
   std::function<redis::Call(const std::string&)> show = [&](const std::string& name) {
     redis::Call call;
     call.script = &scripts::barrier_show;
     call.keys = {keys.barrier(name), keys.barrier_parties(name)};
-    call.args = {"0"};
+    call.args = {std::to_string(members)};
     return call;
   };
   std::string kind = "barrier";

@@ -144,8 +144,8 @@ class Barrier {
   std::vector<std::string> barrier_keys_;
 };
 
-/// All barriers of the namespace, in the order of their names.
+/// All barriers of the namespace, in the order of their names, each with up to `members` parties.
 Task<std::vector<BarrierView>> list_barriers(redis::ScriptRunner& scripts, const Keys& keys,
-                                             redis::Patience patience);
+                                             int members, redis::Patience patience);
 
 }  // namespace dcoord::primitives

@@ -188,4 +188,10 @@ Task<std::vector<BreakerView>> list_breakers(redis::ScriptRunner& runner, const 
   co_return views;
 }
 
+const char* breaker_state_word(BreakerState state) {
+  return state == BreakerState::closed ? "closed"
+         : state == BreakerState::open ? "open"
+                                       : "half-open";
+}
+
 }  // namespace dcoord::primitives

@@ -128,4 +128,7 @@ class Breaker {
 Task<std::vector<BreakerView>> list_breakers(redis::ScriptRunner& scripts, const Keys& keys,
                                              redis::Patience patience);
 
+/// "closed", "open" or "half-open".
+const char* breaker_state_word(BreakerState state);
+
 }  // namespace dcoord::primitives

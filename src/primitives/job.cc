@@ -83,6 +83,7 @@ JobView decode_view(const std::string& run, const Reply& r, size_t i) {
   view.ended = Millis(r.at(i + 8).number());
   view.culprit = r.at(i + 9).text();
   view.who = decode_holder(r.at(i + 10).text());
+  view.token = r.at(i + 11).text();
   const bool lives = view.state == JobState::running || view.state == JobState::waiting;
   view.lost = lives && view.ends <= view.server_time;
   return view;
@@ -279,7 +280,7 @@ Task<std::vector<JobView>> JobRun::show(std::string name, Patience patience) {
     if (r.word() == "absent") break;
     if (r.word() != "jobs") throw unexpected_reply(scripts::job_show, r);
     cursor = r.at(2).text();
-    for (size_t i = 3; i + 10 < r.size(); i += 11) {
+    for (size_t i = 3; i + 11 < r.size(); i += 12) {
       views.insert_or_assign(r.at(i).text(), decode_view(run_, r, i));
     }
   } while (cursor != "0");

@@ -89,6 +89,7 @@ struct JobView {
   int code = 0;
   Millis server_time{}, asked{}, started{}, ended{}, ends{};  ///< ms since the epoch
   std::string culprit;                                        ///< the dependency that it ended with
+  std::string token;                                          ///< of the latest request for it
   Holder who;
 };
 

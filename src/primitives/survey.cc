@@ -36,6 +36,7 @@ Task<std::vector<JobView>> list_jobs(Loop& loop, redis::ScriptRunner& scripts, c
 /// The one that has a job, or stands ready for it.
 LockParty party_of(const JobView& job) {
   LockParty party;
+  party.token = job.token;
   party.who = job.who;
   party.since = job.state == JobState::running ? job.started : job.asked;
   party.lease_left = job.ends - job.server_time;
@@ -45,6 +46,7 @@ LockParty party_of(const JobView& job) {
 Thing thing_of(const JobView& job) {
   Thing thing{ThingKind::job, {}, job_state_word(job.state)};
   thing.view.name = job_name(job);
+  for (const JobDependency& edge : job.after) thing.after.push_back(job.run + "/" + edge.name);
   thing.view.server_time = job.server_time;
   if (job.state == JobState::waiting && !job.lost) {
     thing.view.waiting = 1;
@@ -64,6 +66,13 @@ Thing thing_of(const BarrierView& barrier) {
   if (barrier.parties > 0)
     thing.detail = fmt::format("{} of {} arrived", barrier.arrived, barrier.parties);
   if (barrier.arrived > 0) thing.view.state = State::held;
+  for (const BarrierParty& member : barrier.members) {
+    if (member.arrived && !member.waits) continue;  // it has gone on
+    LockParty party;
+    party.who = member.who;
+    party.since = member.since;
+    thing.view.waiters.push_back(std::move(party));
+  }
   return thing;
 }
 
@@ -77,6 +86,47 @@ Thing thing_of(const QueueView& queue) {
     thing.detail += fmt::format(", {} in flight", queue.in_flight);
   }
   if (queue.dead > 0) thing.detail += fmt::format(", {} dead", queue.dead);
+  return thing;
+}
+
+/// Why it is open, without times, so that a watch has no news in their passing.
+std::string reason_of(const BreakerView& breaker) {
+  switch (breaker.why) {
+    case BreakerWhy::failures:
+    case BreakerWhy::rate:
+      return fmt::format(": {} of {} calls failed", breaker.failures, breaker.calls);
+    case BreakerWhy::probe_failed:
+      return ": a probe failed";
+    case BreakerWhy::tripped:
+      return ": tripped";
+    case BreakerWhy::held:
+      return breaker.next_try ? ": held open" : ": held open until it is reset";
+    case BreakerWhy::none:
+    case BreakerWhy::recovered:
+    case BreakerWhy::reset:
+      break;
+  }
+  return "";
+}
+
+Thing thing_of(const BreakerView& breaker) {
+  Thing thing{ThingKind::breaker, {}, breaker_state_word(breaker.state)};
+  thing.view.name = breaker.name;
+  thing.view.server_time = breaker.server_time;
+  if (breaker.state == BreakerState::closed) {
+    if (breaker.window_failures > 0)
+      thing.detail +=
+          fmt::format(": {} of {} calls failed", breaker.window_failures, breaker.window_calls);
+    return thing;
+  }
+  thing.view.state = State::held;
+  thing.detail += reason_of(breaker);
+  if (breaker.state == BreakerState::half_open || !breaker.next_try) return thing;
+  LockParty party;
+  party.who = breaker.who;
+  party.since = breaker.server_time - breaker.age;
+  party.lease_left = *breaker.next_try;
+  thing.view.holders.push_back(std::move(party));
   return thing;
 }
 
@@ -96,12 +146,16 @@ Task<Survey> survey(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, 
     found.jobs = co_await listing;
   }
   if (wants(ThingKind::barrier)) {
-    found.barriers = co_await list_barriers(scripts, keys, patience);
+    found.barriers = co_await list_barriers(scripts, keys, wish.listing.waiters, patience);
     keep_wanted(found.barriers, wish.listing.wanted);
   }
   if (wants(ThingKind::queue)) {
     found.queues = co_await list_queues(scripts, keys, patience);
     keep_wanted(found.queues, wish.listing.wanted);
+  }
+  if (wants(ThingKind::breaker)) {
+    found.breakers = co_await list_breakers(scripts, keys, patience);
+    keep_wanted(found.breakers, wish.listing.wanted);
   }
   co_return found;
 }
@@ -116,11 +170,12 @@ std::vector<Thing> things_of(Survey survey) {
   }
   for (const auto& barrier : survey.barriers) things.push_back(thing_of(barrier));
   for (const auto& queue : survey.queues) things.push_back(thing_of(queue));
+  for (const auto& breaker : survey.breakers) things.push_back(thing_of(breaker));
   return things;
 }
 
 const char* kind_word(ThingKind kind) {
-  static constexpr const char* kWords[] = {"lock", "elect", "job", "barrier", "queue"};
+  static constexpr const char* kWords[] = {"lock", "elect", "job", "barrier", "queue", "breaker"};
   return kWords[static_cast<size_t>(kind)];
 }
 

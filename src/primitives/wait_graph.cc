@@ -1,9 +1,7 @@
 #include "primitives/wait_graph.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
-#include <string_view>
 
 namespace dcoord::primitives {
 namespace {
@@ -26,6 +24,9 @@ bool is_around(const LockParty& hold, const LockParty& request,
   return false;
 }
 
+/// Whether those that wait for it wait for whoever holds it, in line.
+bool has_line(ThingKind kind) { return kind == ThingKind::lock || kind == ThingKind::elect; }
+
 bool stands_in_the_way(const LockParty& hold, const LockParty& request,
                        const std::vector<LockParty>& holders) {
   if (hold.offered || hold.resting || hold.lease_left <= Millis(0)) return false;
@@ -36,41 +37,62 @@ bool stands_in_the_way(const LockParty& hold, const LockParty& request,
 }  // namespace
 
 WaitGraph::WaitGraph(const std::vector<Thing>& things) {
-  std::map<std::string_view, std::vector<size_t>> inside;  // by the start of a hold's token
-  for (const Thing& thing : things) {
-    for (const LockParty& request : thing.view.waiters) {
-      Wait wait;
-      wait.thing = &thing;
-      wait.request = &request;
-      if (&request != &thing.view.waiters.front()) wait.behind = waits_.size() - 1;
-      std::string_view within = request.who.within;
-      while (!within.empty()) {
-        const size_t end = std::min(within.find(' '), within.size());
-        inside[within.substr(0, end)].push_back(waits_.size());
-        within.remove_prefix(std::min(end + 1, within.size()));
-      }
-      waits_.push_back(std::move(wait));
-    }
-  }
-  for (Wait& wait : waits_) {
-    const auto& holders = wait.thing->view.holders;
-    for (const LockParty& hold : holders) {
-      if (!stands_in_the_way(hold, *wait.request, holders)) continue;
-      const auto found = inside.find(start_of(hold.token));
-      wait.blockers.push_back({&hold, {}});
-      if (found != inside.end()) wait.blockers.back().inside = found->second;
-    }
-  }
+  for (const Thing& thing : things) add_waits(thing);
+  for (Wait& wait : waits_) find_blockers(wait);
   find_stuck();
 }
 
+void WaitGraph::add_waits(const Thing& thing) {
+  if (thing.kind == ThingKind::job) jobs_.emplace(thing.view.name, &thing);
+  for (const LockParty& request : thing.view.waiters) {
+    const size_t at = waits_.size();
+    first_.try_emplace(&thing, at);
+    Wait wait;
+    wait.thing = &thing;
+    wait.request = &request;
+    if (has_line(thing.kind) && at != first_[&thing]) wait.behind.push_back(at - 1);
+    std::string_view within = request.who.within;
+    while (!within.empty()) {
+      const size_t end = std::min(within.find(' '), within.size());
+      inside_[within.substr(0, end)].push_back(at);
+      within.remove_prefix(std::min(end + 1, within.size()));
+    }
+    waits_.push_back(std::move(wait));
+  }
+}
+
+void WaitGraph::find_blockers(Wait& wait) {
+  if (has_line(wait.thing->kind)) add_blockers(wait, *wait.thing);
+  for (const std::string& name : wait.thing->after) {
+    const auto job = jobs_.find(name);
+    if (job == jobs_.end()) continue;  // it has ended, or nobody has asked for it yet
+    add_blockers(wait, *job->second);
+    const auto first = first_.find(job->second);
+    if (first != first_.end()) wait.behind.push_back(first->second);
+  }
+}
+
+void WaitGraph::add_blockers(Wait& wait, const Thing& held) const {
+  const auto& holders = held.view.holders;
+  for (const LockParty& hold : holders) {
+    if (stands_in_the_way(hold, *wait.request, holders))
+      wait.blockers.push_back({&held, &hold, waits_of(hold)});
+  }
+}
+
+const std::vector<size_t>& WaitGraph::waits_of(const LockParty& hold) const {
+  static const std::vector<size_t> kNone;
+  const auto found = inside_.find(start_of(hold.token));
+  return found == inside_.end() ? kNone : found->second;
+}
+
 bool WaitGraph::is_blocked(const Wait& wait) const {
-  if (wait.behind && waits_[*wait.behind].stuck) return true;
+  const auto is_stuck = [&](size_t i) { return waits_[i].stuck; };
+  if (std::any_of(wait.behind.begin(), wait.behind.end(), is_stuck)) return true;
   const auto never_ends = [&](const Blocker& blocker) {
-    return std::any_of(blocker.inside.begin(), blocker.inside.end(),
-                       [&](size_t i) { return waits_[i].stuck; });
+    return std::any_of(blocker.inside.begin(), blocker.inside.end(), is_stuck);
   };
-  // One slot that is given back is enough; of readers and writers all have to go.
+  // One slot that is given back is enough; of readers and writers, and of jobs, all have to go.
   if (wait.thing->view.limit > 0) {
     return !wait.blockers.empty() &&
            std::all_of(wait.blockers.begin(), wait.blockers.end(), never_ends);
@@ -95,27 +117,29 @@ void WaitGraph::find_stuck() {
 std::optional<WaitGraph::Cycle> WaitGraph::shortest_cycle(size_t from) const {
   struct Reached {
     size_t by;  // the request before it on the way
-    const LockParty* hold;
+    const Blocker* blocker;
   };
   std::map<size_t, Reached> reached;
   std::vector<size_t> queue{from};
   for (size_t head = 0; head < queue.size() && reached.count(from) == 0; ++head) {
     const size_t at = queue[head];
-    const auto reach = [&](size_t next, const LockParty* hold) {
-      if (waits_[next].stuck && reached.try_emplace(next, Reached{at, hold}).second)
+    const auto reach = [&](size_t next, const Blocker* blocker) {
+      if (waits_[next].stuck && reached.try_emplace(next, Reached{at, blocker}).second)
         queue.push_back(next);
     };
     for (const Blocker& blocker : waits_[at].blockers) {
-      for (const size_t next : blocker.inside) reach(next, blocker.hold);
+      for (const size_t next : blocker.inside) reach(next, &blocker);
     }
-    if (waits_[at].behind) reach(*waits_[at].behind, nullptr);
+    for (const size_t next : waits_[at].behind) reach(next, nullptr);
   }
   if (reached.count(from) == 0) return std::nullopt;
   Cycle cycle;
   size_t at = from;
   do {
     const Reached& step = reached.at(at);
-    cycle.push_back({step.by, step.hold});
+    const Blocker* const blocker = step.blocker;
+    cycle.push_back({step.by, blocker == nullptr ? nullptr : blocker->hold,
+                     blocker == nullptr ? nullptr : blocker->thing});
     at = step.by;
   } while (at != from);
   std::reverse(cycle.begin(), cycle.end());

@@ -79,6 +79,34 @@ name_on_first() {
   expect_code 0
 }
 
+@test "an operator sees every kind on every node: list, metrics, top, and a trace" {
+  start_cluster 3 0
+  local i kind
+  export DCOORD_TRACE_STREAM=1
+  for i in {1..6}; do
+    dcoord queue push "n$i" item
+    dcoord breaker trip "n$i"
+    dcoord barrier arrive "n$i" --parties 2 --id one
+    dcoord lock run "n$i" -- true
+  done
+  dcoord elect run n1 -- true
+  for i in 0 1 2; do [[ -n $(at "$i" --scan --pattern 'dcoord:*:breaker:*') ]] || return 1; done
+  for kind in queue breaker barrier lock; do
+    [[ $(dcoord locks list --kind "$kind" -o plain | cut -f1 | sort) == "$(printf 'n%s\n' {1..6})" ]] || explain "not all of kind $kind"
+  done
+  run_split dcoord metrics
+  [[ $(grep -c '^dcoord_breaker_state{.*state="open"} 1$' <<<"$out") == 6 ]] || explain "not all breakers"
+  [[ $(grep -c '^dcoord_lock_acquired_total' <<<"$out") == 6 ]] || explain "not all locks"
+  run_split dcoord top --batch --iterations 1
+  for kind in "locks: 6" "elections: 1" "queues: 6" "breakers: 6"; do expect_out_has "$kind"; done
+  # What is of one name may be on one node, and the name is all that one has to know.
+  for i in {1..6}; do
+    run_split dcoord trace "n$i" --json
+    expect_code 0
+    for kind in lock queue breaker barrier; do expect_out_has "\"kind\":\"$kind\""; done
+  done
+}
+
 @test "values on every node: a batch over all of them, one list, conditions, watching, locks of the same name" {
   start_cluster 3 0
   local i watcher

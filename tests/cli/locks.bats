@@ -46,11 +46,15 @@ is_dead() { ! kill -0 "$1" 2>/dev/null || [[ $(awk '{print $3}' "/proc/$1/stat")
   wait_until 20 dcoord elect show leader
   has_job() { dcoord job list --run 7 -o plain | grep -q running; }
   wait_until 20 has_job
+  dcoord breaker run api --failure-threshold 1 -- false 2>/dev/null || true
+  dcoord breaker run fine -- true
   run_split dcoord locks list
   expect_code 0
   [[ $(golden <<<"$out") == "NAME STATE MODE HOLDER AGE LEASE WAITERS FENCE
 7/build held job HOST:PID TIME TIME left 0 -
 a lock held exclusive HOST:PID TIME TIME left 0 FENCE
+api held breaker open: 1 of 1 calls failed TIME TIME left 0 -
+fine free breaker closed - - 0 -
 jobs free queue 1 ready - - 0 -
 leader held elect HOST:PID TIME TIME left 0 FENCE
 phase held barrier 1 of 3 arrived - - 0 -" ]] || explain "another list"
@@ -59,9 +63,19 @@ phase held barrier 1 of 3 arrived - - 0 -" ]] || explain "another list"
     [[ $(dcoord locks list --kind "$kind" --json | grep -o '"kind":"[a-z]*"') == "\"kind\":\"$kind\"" ]]
   done
   [[ $(dcoord locks list --kind job --kind queue -o plain | wc -l) == 2 ]]
+  [[ $(dcoord locks list --kind breaker --held -o plain | cut -f1) == api ]]
+  for kind in 7/build jobs phase api; do
+    run_split dcoord locks why "$kind"
+    expect_code 0
+    run_split dcoord locks why "$kind" --json
+    [[ $(python3 -c 'import json,sys; print(json.loads(sys.argv[1])["name"])' "$out") == "$kind" ]]
+  done
+  run_split dcoord locks why api
+  expect_out_has "breaker 'api': open: 1 of 1 calls failed"
+  expect_out_has "the next call is let through in"
   run_split dcoord locks list --kind breaker_or_so
   expect_code 64
-  expect_err_has "lock, elect, job, barrier or queue"
+  expect_err_has "lock, elect, job, barrier, queue or breaker"
 }
 
 @test "list: patterns, states and order" {
@@ -160,7 +174,7 @@ PY
 @test "why: the story of a lock" {
   run_split dcoord locks why never-used
   expect_code 1
-  expect_err_has "nothing is known of a lock or election 'never-used'"
+  expect_err_has "nothing is known of 'never-used'"
   dcoord lock run x -- true
   CI_JOB_URL=https://ci/7 hold x --label nightly
   "$DCOORD" lock run x -- true 3>&- &
@@ -217,6 +231,34 @@ crosswise() {
   expect_out_has "lock 'quiet'"
 }
 
+@test "deadlocks: a job that comes after one that wants what is held around it; who waits at a barrier is told of" {
+  "$DCOORD" lock run l -- "$DCOORD" job run late --run 1 --after early -- true 3>&- 2>/dev/null &
+  BACKGROUND+=($!)
+  wait_until 20 is_state l held
+  "$DCOORD" job run early --run 1 -- "$DCOORD" lock run l -- true 3>&- 2>/dev/null &
+  BACKGROUND+=($!)
+  "$DCOORD" lock run m -- "$DCOORD" barrier wait phase --parties 2 3>&- 2>/dev/null &
+  BACKGROUND+=($!)
+  wait_until 20 waiting l 1
+  at_barrier() { dcoord locks list phase --contended -o plain | grep -q .; }
+  wait_until 20 at_barrier
+  run_split dcoord locks deadlocks
+  expect_code 1
+  expect_out_has "deadlock 1 of 1:"
+  expect_out_has "waits to run job '1/late' for"
+  expect_out_has "after job '1/early', run by"
+  run_split dcoord locks deadlocks --json
+  [[ $(python3 -c 'import json,sys; d=json.loads(sys.argv[1]); print([w.get("after") for w in sorted(d[0]["waits"], key=lambda w: w["name"])])' "$out") == "['1/early', None]" ]] ||
+    explain "another circle"
+  run_split dcoord locks why 1/late
+  expect_out_has "after job '1/early', run by"
+  expect_out_has "deadlock over"
+  run_split dcoord locks why m
+  expect_out_has "waits at barrier 'phase' for"
+  run_split dcoord locks graph --json
+  python3 -c 'import json,sys; g=json.loads(sys.argv[1]); ids={n["id"] for n in g["nodes"]}; assert all(e["from"] in ids and e["to"] in ids for e in g["edges"]); assert {"after","runs"} <= {e["what"] for e in g["edges"]}; assert any(e["deadlock"] for e in g["edges"])' "$out"
+}
+
 @test "deadlocks: siblings under one outer lock, and a wait that will end, are none" {
   "$DCOORD" lock run outer -- sh -c "$DCOORD lock run inner -- sh -c 'echo >$BATS_TEST_TMPDIR/in; sleep 1000' & \
     until [ -e $BATS_TEST_TMPDIR/in ]; do sleep 0.02; done; $DCOORD lock run inner -- true; wait" 3>&- 2>/dev/null &
@@ -238,7 +280,7 @@ crosswise() {
   expect_code 0
   expect_err ""
   expect_out_has "WAIT P50/95/99/MAX"
-  [[ $(golden <<<"$out") == *"x 3 33% TIME / TIME / TIME / TIME TIME / TIME / TIME / TIME 0 0 0" ]] || explain "other counts"
+  [[ $(golden <<<"$out") == *"x lock 3 33% TIME / TIME / TIME / TIME TIME / TIME / TIME / TIME 0 0 0" ]] || explain "other counts"
   run_split dcoord locks stats x --warn-wait 0
   expect_err_has "lock 'x': those that waited did so for"
   run_split in_terminal 120 "$DCOORD" locks stats x

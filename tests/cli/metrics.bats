@@ -67,12 +67,16 @@ assert value("dcoord_things", kind="lock", state="free") == 1
 assert value("dcoord_things_left_out") == 0'
 }
 
-@test "elections, queues, barriers and jobs, each under its own name" {
+@test "elections, queues, barriers, breakers and jobs, each under its own name" {
   dcoord elect run e -- true
   dcoord queue push q a b c
   dcoord queue pop q >/dev/null
   dcoord barrier wait b --parties 1
   dcoord job run j --run r -- true
+  dcoord breaker run open --failure-threshold 2 -- false || true
+  dcoord breaker run open -- false 2>/dev/null || true
+  dcoord breaker run closed -- true
+  dcoord breaker hold-open stays inf
   dcoord metrics >"$BATS_TEST_TMPDIR/m"
   parsed "$BATS_TEST_TMPDIR/m" '
 assert value("dcoord_election_acquired_total", name="e") == 1
@@ -81,7 +85,17 @@ assert value("dcoord_queue_pushed_total", name="q") == 3
 assert value("dcoord_queue_done_total", name="q") == 1
 assert value("dcoord_queue_oldest_ready_seconds", name="q") >= 0
 assert value("dcoord_barrier_tripped_total", name="b") == 1
-assert value("dcoord_things", kind="job", state="succeeded") == 1'
+assert value("dcoord_things", kind="job", state="succeeded") == 1
+states = lambda name: [value("dcoord_breaker_state", name=name, state=s) for s in ("closed", "open", "half_open")]
+assert states("open") == [0, 1, 0] and states("closed") == [1, 0, 0]
+assert value("dcoord_breaker_failures_total", name="open") == 2
+assert value("dcoord_breaker_opened_total", name="open") == 1
+assert 0 < value("dcoord_breaker_next_try_seconds", name="open") <= 60
+assert value("dcoord_breaker_next_try_seconds", name="stays") == float("inf")
+assert value("dcoord_breaker_reporters", name="open") == 1
+assert value("dcoord_breaker_window_calls", name="closed") == 1
+assert value("dcoord_breaker_window_failures", name="closed") == 0
+assert value("dcoord_things", kind="breaker", state="open") == 2'
 }
 
 @test "names that would break a line are labels all the same" {

@@ -192,11 +192,12 @@ renewed_often() { [[ $(at "$1" info commandstats | sed -n 's/^cmdstat_evalsha:ca
 @test "what several servers cannot keep is refused" {
   start_quorum
   local verb
-  for verb in "queue list" "queue push q" "state get v" "barrier wait b --parties 2" "locks list" "elect watch x" "elect list"; do
+  for verb in "locks why x" "locks stats" "locks release-stale" "metrics" "top --batch" "trace x" "queue list" "queue push q" "state get v" "barrier wait b --parties 2" "locks list" "elect watch x" "elect list"; do
     # shellcheck disable=SC2086 # words
     run_split dcoord $verb
     expect_code 64
     expect_err_has "several servers keep locks and elections alone"
+    expect_err_has "name one of them, as in \`dcoord -u unix://$DIR/0/s ...\`"
   done
   for verb in "--slots 2" "--pool a,b" "--reentrant" "--replicas 1"; do
     # shellcheck disable=SC2086 # words
@@ -214,6 +215,25 @@ renewed_often() { [[ $(at "$1" info commandstats | sed -n 's/^cmdstat_evalsha:ca
   run_split dcoord -u "unix://$DIR/0/s" -u redis+sentinel://a/b -u redis://c lock run x -- true
   expect_code 64
   for i in 0 1 2 3 4; do [[ $(at "$i" dbsize) == 0 ]]; done
+}
+
+@test "health: each server is tried, and one that is down is a warning while there are enough" {
+  start_quorum "appendonly yes"
+  run_split dcoord health --ignore replicas --ignore persistence --ignore eviction --limit 20s
+  expect_code 0
+  [[ $(grep -c "ok  *lock " <<<"$out") == 5 ]] || explain "not a lock on each"
+  expect_out_has "5 of 5 servers answer, 3 have to"
+  end_server 4
+  run_split dcoord health --ignore replicas --ignore persistence --ignore eviction --limit 20s
+  expect_code 1
+  expect_out_has "unix://$DIR/4/s"
+  expect_out_has "4 of 5 servers answer, 3 have to"
+  end_server 3
+  end_server 2
+  run_split dcoord health --limit 20s --json
+  expect_code 2
+  [[ $(python3 -c 'import json,sys; print([f["finding"] for f in json.loads(sys.argv[1])["findings"] if f["check"] == "quorum"])' "$out") == "['2 of 5 servers answer, 3 have to']" ]] ||
+    explain "another quorum"
 }
 
 @test "the list of servers comes from the configuration, too" {

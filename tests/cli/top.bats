@@ -55,6 +55,7 @@ is_restored() {
 
 @test "tab, s, /, ?, space and arrows" {
   dcoord queue push crowd a b
+  dcoord breaker hold-open api inf
   for name in one two three; do dcoord lock run $name -- true; done
   terminal
   top
@@ -79,6 +80,9 @@ is_restored() {
   keys Tab
   wait_until 20 sees "[queues 1]"
   wait_until 20 sees "no workers"
+  keys Tab
+  wait_until 20 sees "[breakers 1]"
+  wait_until 20 sees "when it is reset"
   keys Tab
   wait_until 20 sees "[locks 3]"
   keys Space
@@ -176,11 +180,13 @@ is_restored() {
 @test "--batch: text for a log, and one pipeline for each look after the first" {
   hold x
   dcoord queue push q a
+  dcoord breaker run api -- false || true
   run_split dcoord top --batch --iterations 2 --interval 100ms -vv
   expect_code 0
   [[ $(grep -c "^locks: 1" <<<"$out") == 2 && $(grep -c "^queues: 1" <<<"$out") == 2 ]]
   [[ $out != *$'\e'* ]]
   expect_out_has "no workers"
+  [[ $out == *"breakers: 1"*"api "*"closed"*"100%"*"1/1"* ]] || explain "no breaker"
   expect_err_has "top: 2 pipelines"
   expect_err_has "top: 1 pipelines"
   run_split dcoord top

@@ -417,12 +417,12 @@ TEST_CASE("barrier: all barriers are listed, and those that are gone are not") {
   Barrier other(w.loop, *w.scripts, w.keys, "another");
   REQUIRE(
       std::holds_alternative<BarrierArrived>(w.loop.run(other.arrive(w.request(3), w.patience()))));
-  auto views = w.loop.run(list_barriers(*w.scripts, w.keys, w.patience()));
+  auto views = w.loop.run(list_barriers(*w.scripts, w.keys, 0, w.patience()));
   REQUIRE(views.size() == 2);
   CHECK(views[0].name == "another");
   CHECK(views[0].parties == 3);
   w.server.command({"DEL", w.keys.barrier("another")});
-  views = w.loop.run(list_barriers(*w.scripts, w.keys, w.patience()));
+  views = w.loop.run(list_barriers(*w.scripts, w.keys, 0, w.patience()));
   REQUIRE(views.size() == 1);
   CHECK(w.server.command({"EXISTS", w.keys.index_of("another", "barrier")}).number() == 0);
 }

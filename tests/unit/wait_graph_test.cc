@@ -21,6 +21,12 @@ class Scene {
     things_.back().view.holders.back().lease_left = Millis(1000);
     return *this;
   }
+  Scene& job(const std::string& name, const std::vector<std::string>& after = {}) {
+    lock(name);
+    things_.back().kind = ThingKind::job;
+    things_.back().after = after;
+    return *this;
+  }
   /// `within` are the tokens of the holds around it.
   Scene& waits(const std::string& token, const std::vector<std::string>& within = {},
                LockMode mode = LockMode::exclusive) {
@@ -129,6 +135,45 @@ TEST_CASE("an upgrade does not wait for the hold that it is nested in") {
   scene.lock("m").held("z").waits("w", {"other"});
   scene.things()[1].view.holders[0].token = scene.things()[0].view.holders[0].token;
   CHECK(scene.cycles().size() == 1);
+}
+
+TEST_CASE("a job waits for those that it comes after, whether they run or wait") {
+  // Whoever has the lock wants the last job, which comes after one that wants the lock.
+  Scene scene;
+  scene.lock("l").held("h").waits("w", {"j1"});
+  scene.job("r/1").held("j1");
+  scene.job("r/2", {"r/1", "r/unknown"}).waits("j2");
+  scene.job("r/3", {"r/2"}).waits("j3", {"h"});
+  const auto cycles = scene.cycles();
+  REQUIRE(cycles.size() == 1);
+  REQUIRE(cycles[0].size() == 3);
+  const WaitGraph graph(scene.things());
+  size_t held = 0;
+  for (const auto& step : cycles[0]) {
+    if (step.hold == nullptr) {
+      CHECK(graph.waits()[step.wait].thing->view.name == "r/3");  // r/2 has to go first
+      continue;
+    }
+    ++held;
+    REQUIRE(step.held != nullptr);
+    CHECK(step.held->view.name == (step.held->kind == ThingKind::job ? "r/1" : "l"));
+  }
+  CHECK(held == 2);
+  scene.things()[1].view.holders[0].lease_left = Millis(0);  // it is lost
+  CHECK(scene.cycles().empty());
+}
+
+TEST_CASE(
+    "a job that nobody asked for yet, and who is missing at a barrier, end no hold and no hope") {
+  Scene scene;
+  scene.job("r/2", {"r/1"}).waits("j2", {"h"}).lock("l").held("h").waits("w");
+  CHECK(scene.cycles().empty());
+  scene.lock("b").waits("p1", {"h"}).waits("p2", {"x"});
+  scene.things().back().kind = ThingKind::barrier;
+  scene.lock("m").held("x").waits("p3", {"h"});
+  CHECK(scene.cycles().empty());
+  const WaitGraph graph(scene.things());
+  CHECK(graph.waits_of(scene.things()[1].view.holders[0]).size() == 3);
 }
 
 TEST_CASE("a circle has the same identity whenever it is read, another one another") {
