@@ -95,6 +95,10 @@ foreach(script IN LISTS scripts)
   # What it calls: `redis.call('HGET', ...` and `redis.call(a and 'LPUSH' or 'RPUSH', ...`.
   string(REGEX MATCHALL "redis\\.p?call\\([^,)]*" calls "${text}")
   string(REGEX MATCHALL "'[A-Z]+'" commands "${calls}")
+  # Whoever gives it a mailbox waits there next.
+  if(raw MATCHES "\n  (KEYS|ARGV)\\[[0-9]+\\] +mailbox ")
+    list(APPEND commands "'BLPOP'")
+  endif()
   list(REMOVE_DUPLICATES commands)
   list(SORT commands)
   string(REPLACE "'" "" commands "${commands}")

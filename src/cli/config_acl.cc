@@ -13,29 +13,38 @@
 namespace dcoord::cli {
 namespace {
 
-/// The folders of lua/ whose scripts a noun runs.
-std::vector<std::string> folders_of(const std::string& noun) {
-  std::vector<std::string> folders{noun, "index", "quorum"};
-  if (noun == "locks" || noun == "elect") folders.emplace_back("lock");
-  return folders;
+/// Nouns that are about all the others.
+constexpr std::string_view kAboutAll[] = {"batch", "health", "locks", "metrics", "top"};
+
+/// The folders of lua/, and the scripts of others, that a noun runs.
+std::vector<std::string> parts_of(const std::string& noun, bool several_servers) {
+  std::vector<std::string> parts{noun, "index"};
+  if (several_servers) parts.emplace_back("quorum");
+  if (noun == "elect") parts.emplace_back("lock");
+  if (noun == "event") parts.emplace_back("queue/extend");
+  return parts;
 }
 
 int print_acl(Context& context, const std::vector<std::string>& wanted) {
-  std::vector<std::string> folders;
+  const Config& config = context.config();
+  std::vector<std::string> parts;
+  bool everything = wanted.empty();
   for (const std::string& noun : wanted) {
     const auto& all = nouns();
     const bool known =
         std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.name == noun; });
     if (!known)
       throw usage_error(fmt::format("there is no noun '{}'", noun), "`dcoord` lists them");
-    const auto more = folders_of(noun);
-    folders.insert(folders.end(), more.begin(), more.end());
+    everything = everything ||
+                 std::find(std::begin(kAboutAll), std::end(kAboutAll), noun) != std::end(kAboutAll);
+    const auto more = parts_of(noun, config.targets.size() > 1);
+    parts.insert(parts.end(), more.begin(), more.end());
   }
-  const Config& config = context.config();
   const std::string& user = config.target.server.user;
   const std::string who = user.empty() ? "dcoord" : user;
   const std::string keys = fmt::format("~{}:*", config.key_namespace);
-  const auto rules = redis::permissions(folders, config.targets);
+  if (everything) parts.clear();
+  const auto rules = redis::permissions(parts, config.targets);
   if (config.format == Config::Format::json) {
     output::Record record;
     record.add("user", who)

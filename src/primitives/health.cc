@@ -2,13 +2,13 @@
 
 #include <functional>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "base/token.h"
 #include "primitives/lock.h"
 #include "primitives/protocol.h"
+#include "redis/script_commands.h"
 #include "redis/scripts.h"
 
 namespace dcoord::primitives {
@@ -93,16 +93,7 @@ Task<Duration> probe_hand_over(Loop& loop, redis::ScriptRunner& holder, redis::S
 }
 
 std::vector<std::string> script_commands() {
-  std::set<std::string> commands;
-  for (unsigned long i = 0; i < redis::scripts::kCount; ++i) {
-    std::string_view text = redis::scripts::kAll[i]->source;
-    for (const std::string_view call : {"redis.call('", "redis.pcall('"}) {
-      for (size_t at = 0; (at = text.find(call, at)) != std::string_view::npos;) {
-        at += call.size();
-        commands.emplace(text.substr(at, text.find('\'', at) - at));
-      }
-    }
-  }
+  const std::vector<std::string_view> commands = redis::commands_of_all();
   return {commands.begin(), commands.end()};
 }
 

@@ -17,16 +17,19 @@
 
 namespace dcoord::redis {
 
+/// Where a request ends that is not queued on the connection.
+constexpr uint64_t kNotQueued = std::numeric_limits<uint64_t>::max();
+
 /// One command on its way.
 struct Request {
-  const Script* script = nullptr;                       ///< none: a plain command
-  std::string name;                                     ///< for messages
-  int slot = 0;                                         ///< of its keys in a cluster
-  std::optional<HostPort> ask;                          ///< where its slot is on its way to
-  std::string wire;                                     ///< as it is sent
-  uint64_t end = std::numeric_limits<uint64_t>::max();  ///< position behind it on the connection it
-                                                        ///< was queued on
-  TimePoint sent;                                       ///< when it was queued
+  const Script* script = nullptr;  ///< none: a plain command
+  std::string name;                ///< for messages
+  std::string key;                 ///< the first one of a script
+  int slot = 0;                    ///< of its keys in a cluster
+  std::optional<HostPort> ask;     ///< where its slot is on its way to
+  std::string wire;                ///< as it is sent
+  uint64_t end = kNotQueued;       ///< position behind it on the connection it was queued on
+  TimePoint sent;                  ///< when it was queued
   std::optional<Answer> answer;
 };
 
@@ -63,6 +66,9 @@ struct Step {
   std::optional<Failure> failure;  ///< back_off: the connection could not be made
   std::string why;                 ///< back_off
   std::optional<Error> error;      ///< fail; back_off: what to say if that was the last attempt
+
+  static Step failed(Error error);
+  static Step try_later(std::string why);
 };
 
 /// A connection with what belongs to it: who we are there, and which scripts the server has. Makes
@@ -84,8 +90,9 @@ class Channel {
   void ask_password();
 
   /// Opens the connection unless it is open and of use. With `alone`, AUTH and SELECT have been
-  /// answered OK when this is done; otherwise they are sent with what comes next.
-  Task<Step> prepare(bool alone, TimePoint until);
+  /// answered OK when this is done; otherwise they are sent with what comes next. With the key of a
+  /// script that writes it is known, too, what whoever logged in may not do.
+  Task<Step> prepare(bool alone, TimePoint until, std::string_view key = {});
 
   /// Sends what is left of the batch and takes the answers; each has to come within `reply_within`
   /// of the one before.
@@ -96,7 +103,7 @@ class Channel {
   void abandon();
 
  private:
-  enum class Greeting { none, auth, select, role, memory, asking, name };
+  enum class Greeting { none, auth, select, permissions, role, memory, asking, name };
   /// A reply that is to come: to a greeting, to SCRIPT LOAD, or (neither) to the batch's next
   /// request.
   struct Expected {
@@ -107,6 +114,8 @@ class Channel {
   Task<Step> connect(TimePoint until);
   Task<Step> locate(TimePoint until);
   void greet();
+  bool logs_in() const { return password_ || !server_.user.empty(); }
+  void ask_permissions(std::string_view key);
   void expect(Expected expected, const std::vector<std::string_view>& words);
   void queue_loads(const Batch& batch);
   void queue_requests(Batch& batch, size_t& next);
@@ -117,6 +126,8 @@ class Channel {
   Step on_greeting(Greeting greeting, const Reply& reply);
   Step on_role(const Reply& reply);
   Step on_memory(const Reply& reply);
+  void on_permissions(const Reply& reply);
+  std::optional<Error> not_permitted(const Request& request) const;
   Step on_load(const Script& script, const Reply& reply);
   Step on_error(Batch& batch, const Request& request, const ErrorInfo& info);
   Step on_failure(const Failure& failure);
@@ -132,6 +143,9 @@ class Channel {
   std::optional<std::string> password_;
   std::deque<Expected> expected_;
   std::set<std::string, std::less<>> loaded_;  // SHA1s that the server is known to have
+  bool permissions_asked_ = false;
+  bool permissions_wanted_ = false;            // a script was stopped, and it is not known why
+  std::set<std::string, std::less<>> denied_;  // commands that the user may not run
   std::optional<std::string> load_refusal_;    // it does not let us load scripts
   bool just_loaded_ = false;                   // in this attempt
 };

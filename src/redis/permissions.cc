@@ -1,38 +1,47 @@
 #include "redis/permissions.h"
 
 #include <algorithm>
-#include <cctype>
 #include <set>
 
 #include "redis/script_commands.h"
 #include "redis/scripts.h"
 
 namespace dcoord::redis {
+
 namespace {
 
-std::string rule(std::string_view command) {
-  std::string text = "+";
-  for (const char c : command)
-    text += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
+/// What reads streams does so without a script.
+struct Reads {
+  std::string_view part;
+  std::vector<std::string> rules;
+};
+
+const std::vector<Reads>& stream_reads() {
+  static const std::vector<Reads> list{{"lock", {"+xrange", "+xread"}},
+                                       {"event", {"+xrange", "+xread", "+xrevrange"}},
+                                       {"trace", {"+time", "+xrange"}}};
+  return list;
 }
 
 }  // namespace
 
-std::vector<std::string> permissions(const std::vector<std::string>& folders,
+std::vector<std::string> permissions(const std::vector<std::string>& parts,
                                      const std::vector<Target>& targets) {
-  // What is sent besides scripts: to run them, to wait, to push a hint that a script could not
-  // push, to list, to watch an election; and what the servers are asked about themselves.
-  std::set<std::string> rules{"+evalsha", "+script|load", "+client|setname", "+info",  "+wait",
-                              "+blpop",   "+rpush",       "+pexpire",        "+zrange"};
+  const auto wanted = [&](std::string_view part) {
+    return parts.empty() || std::find(parts.begin(), parts.end(), part) != parts.end();
+  };
+  // What is sent besides scripts: to run them, to push a hint that a script could not push, to
+  // list; and what the servers are asked about themselves.
+  std::set<std::string> rules{"+evalsha", "+script|load", "+client|setname", "+info",
+                              "+wait",    "+rpush",       "+pexpire",        "+zrange"};
   for (unsigned long i = 0; i < scripts::kCount; ++i) {
     const Script& script = *scripts::kAll[i];
-    const std::string folder(script.name.substr(0, script.name.find('/')));
-    const bool wanted =
-        folders.empty() || std::find(folders.begin(), folders.end(), folder) != folders.end();
-    if (!wanted) continue;
-    for (const std::string_view command : commands_of(script)) rules.insert(rule(command));
-    if (folder == "lock") rules.insert({"+xrange", "+xread"});
+    if (!wanted(script.name) && !wanted(script.name.substr(0, script.name.find('/')))) continue;
+    for (const std::string_view command : commands_of(script.name))
+      rules.insert("+" + acl_name(command));
+  }
+  for (const Reads& reads : stream_reads()) {
+    if (wanted(reads.part)) rules.insert(reads.rules.begin(), reads.rules.end());
   }
   for (const Target& target : targets) {
     if (target.server.db != 0) rules.insert("+select");

@@ -9,8 +9,9 @@
 namespace dcoord::redis {
 
 /// What a user of dcoord has to be allowed, as ACL rules ("+hset", "+script|load"), in order: for
-/// the scripts in these folders of lua/ (none: for all), on servers of that kind.
-std::vector<std::string> permissions(const std::vector<std::string>& folders,
+/// these folders and scripts of lua/ ("lock", "queue/extend"; none: for all) and what their nouns
+/// send besides, on servers of that kind.
+std::vector<std::string> permissions(const std::vector<std::string>& parts,
                                      const std::vector<Target>& targets);
 
 }  // namespace dcoord::redis

@@ -32,7 +32,10 @@ Request make_request(const Call& call) {
   Request request;
   request.script = call.script;
   request.name = call.script->name;
-  if (!call.keys.empty()) request.slot = slot_of(call.keys.front());
+  if (!call.keys.empty()) {
+    request.slot = slot_of(call.keys.front());
+    request.key = call.keys.front();
+  }
   const std::string key_count = std::to_string(call.keys.size());
   std::vector<std::string_view> words{"EVALSHA", call.script->sha1, key_count};
   words.insert(words.end(), call.keys.begin(), call.keys.end());
@@ -182,7 +185,11 @@ Task<Step> RetryingRunner::attempt_on(Channel& channel, Batch& batch, TimePoint 
                                       TimePoint until) {
   std::string wire;
   if (!batch.confirm.empty()) wire = batch.requests.front().wire;
-  Step step = co_await channel.prepare(batch.writes, connect_until);
+  const auto writing = std::find_if(
+      batch.requests.begin(), batch.requests.end(),
+      [](const Request& request) { return request.script != nullptr && request.script->writes; });
+  const std::string_view key = writing == batch.requests.end() ? std::string_view() : writing->key;
+  Step step = co_await channel.prepare(batch.writes, connect_until, key);
   if (step.next == Step::Next::go_on)
     step = co_await channel.exchange(batch, options_.command_timeout, until);
   if (step.next == Step::Next::go_on && !batch.confirm.empty())

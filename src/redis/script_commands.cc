@@ -1,6 +1,8 @@
 #include "redis/script_commands.h"
 
 #include <algorithm>
+#include <cctype>
+#include <set>
 
 #include "redis/scripts.h"
 
@@ -24,11 +26,26 @@ std::vector<std::string_view> split(std::string_view words) {
 
 }  // namespace
 
-std::vector<std::string_view> commands_of(const Script& script) {
+std::vector<std::string_view> commands_of(std::string_view script) {
   for (unsigned long i = 0; i < scripts::kCount; ++i) {
-    if (scripts::kAll[i] == &script) return split(scripts::kCommands[i]);
+    if (scripts::kAll[i]->name == script) return split(scripts::kCommands[i]);
   }
   return {};
+}
+
+std::vector<std::string_view> commands_of_all() {
+  std::set<std::string_view> commands;
+  for (unsigned long i = 0; i < scripts::kCount; ++i) {
+    for (const std::string_view command : split(scripts::kCommands[i])) commands.insert(command);
+  }
+  return {commands.begin(), commands.end()};
+}
+
+std::string acl_name(std::string_view command) {
+  std::string name(command);
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name;
 }
 
 }  // namespace dcoord::redis

@@ -18,12 +18,14 @@ Error not_permitted(const Server& server, const ErrorInfo& info, std::string_vie
     return Error(ExitCode::permission, "no_permission",
                  fmt::format("{} may not run '{}' on Redis at {} ({}){}", user, info.command,
                              endpoint(server), script, half(info)),
-                 fmt::format("ACL SETUSER ... +{}", info.command));
+                 fmt::format("ACL SETUSER {} +{}; `dcoord config acl` prints all that is needed",
+                             server.user.empty() ? "default" : server.user, info.command));
   }
   return Error(ExitCode::permission, "no_permission",
                fmt::format("{} lacks a permission on Redis at {} ({}): {}{}", user,
                            endpoint(server), script, info.text, half(info)),
-               "ACL LOG on the server names the command or the key");
+               "ACL LOG on the server names the command or the key; `dcoord config acl` prints all "
+               "that is needed");
 }
 
 }  // namespace

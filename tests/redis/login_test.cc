@@ -3,6 +3,8 @@
 #include <catch2/generators/catch_generators_range.hpp>
 
 #include "redis/client.h"
+#include "redis/script_commands.h"
+#include "redis/scripts.h"
 #include "redis/session.h"
 #include "support/peer.h"
 
@@ -115,6 +117,35 @@ TEST_CASE("login: a user without a permission is told which") {
   const auto answers =
       loaded.loop.run(loaded.session->run_all({kSet.call({"d:k"}, {"w"})}, loaded.within()));
   CHECK(answers.front().reply.text() == "OK");
+}
+
+TEST_CASE("login: a script is not begun by whoever lacks any one of the commands that it calls") {
+  Server server(GENERATE(from_range(server_programs())));
+  if (server.command({"EVAL", "return redis.acl_check_cmd and 1 or 0", "0"}).number() == 0)
+    SKIP("this server cannot tell what a user may do");
+  int refused = 0;
+  for (unsigned long i = 0; i < redis::scripts::kCount; ++i) {
+    const redis::Script& script = *redis::scripts::kAll[i];
+    if (!script.writes) continue;
+    for (const std::string_view command : redis::commands_of(script.name)) {
+      INFO(script.name << " without " << command);
+      const std::string name = redis::acl_name(command);
+      server.command({"ACL", "SETUSER", "al", "reset", "on", ">x", "~*", "+@all", "-" + name});
+      Client client(with_login(server.url(), "al:x"));
+      const Error error = error_of([&] { client.run(Call{&script, {"k"}, {"a"}}); });
+      CHECK(error.code() == ExitCode::permission);
+      says(error, "user 'al' may not run '" + name + "'");
+      CHECK(error.hint().find("ACL SETUSER al +" + name + "; `dcoord config acl`") == 0);
+      ++refused;
+    }
+  }
+  CHECK(refused > 200);
+  // None of them came as far as to be asked for.
+  CHECK(server.command({"INFO", "errorstats"}).text().find("errorstat_NOSCRIPT") ==
+        std::string::npos);
+  server.command({"ACL", "SETUSER", "al", "reset", "on", ">x", "~*", "+@all", "-hset"});
+  Client client(with_login(server.url(), "al:x"));
+  CHECK(client.run(kSet.call({"k"}, {"v"})).text() == "OK");
 }
 
 TEST_CASE("login: the password is asked for once, and at each connection sent again") {
