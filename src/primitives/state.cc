@@ -182,19 +182,26 @@ Task<std::vector<StateValue>> list_values(redis::ScriptRunner& runner, const Key
     return name.starts_with(prefix);
   };
   const std::vector<std::string> names = co_await list_names(runner, keys, kind, patience, wanted);
-  std::vector<redis::Call> calls = looks_at(names, keys, bytes);
-  const std::vector<Answer> answers = co_await runner.run_all(std::move(calls), patience);
+  const std::vector<redis::Call> calls = looks_at(names, keys, bytes);
   std::vector<StateValue> values;
   std::vector<std::string> absent;
   auto name = names.begin();
-  for (const Answer& answer : answers) {
-    if (answer.reply.is_error()) throw internal_error("state: " + answer.reply.text());
-    for (size_t i = 1; i < answer.reply.size(); ++i, ++name) {
-      StateValue value = decode_value(*name, answer.reply.at(i));
-      if (value.present)
-        values.push_back(std::move(value));
-      else
-        absent.push_back(*name);
+  constexpr size_t kAtOnce = 100;  // replies that are many times as large as what is kept of them
+  for (size_t from = 0; from < calls.size(); from += kAtOnce) {
+    const auto first = calls.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto last =
+        calls.begin() + static_cast<std::ptrdiff_t>(std::min(from + kAtOnce, calls.size()));
+    std::vector<redis::Call> some(first, last);
+    const std::vector<Answer> answers = co_await runner.run_all(std::move(some), patience);
+    for (const Answer& answer : answers) {
+      if (answer.reply.is_error()) throw internal_error("state: " + answer.reply.text());
+      for (size_t i = 1; i < answer.reply.size(); ++i, ++name) {
+        StateValue value = decode_value(*name, answer.reply.at(i));
+        if (value.present)
+          values.push_back(std::move(value));
+        else
+          absent.push_back(*name);
+      }
     }
   }
   std::function<std::string(const std::string&)> key_of = [&](const std::string& gone) {
