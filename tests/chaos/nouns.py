@@ -43,10 +43,12 @@ class Lock(Noun):
 
     def turn(self, number):
         options, words = [], ["mode=x"]
-        if self.shape == "readers" and number % 2:
-            options, words = ["--shared"], ["mode=s"]
+        if self.shape == "readers":
+            # Readers that go in together begin in any order.
+            options, words = (["--shared"], ["mode=s"]) if number % 2 else ([], ["mode=x"])
+            words.append(f"asked={now()}")
         elif self.shape == "slots":
-            options, words = ["--slots", "2"], ["mode=slot", "limit=2"]
+            options, words = ["--slots", "2"], ["mode=slot", "limit=2", f"asked={now()}"]
         self.cell.dcoord("lock", "run", "thing", "-t", self.cell.fault.ttl, "-w", "20s", *options, *self.work(2, "hold", *words))
 
     def judge(self):
