@@ -53,6 +53,15 @@ if not mine and most > 1 and any_in_flight(token, most) then return {'gone'} end
 local done, before = 0, unsettled(s)
 if #ARGV > 9 then
   done = finish_deliveries({unpack(ARGV, 10)})
+  -- Nor may a late copy of the take that gave them use their receipts again.
+  local over, half = found[3] or '', ''
+  for i = 10, #ARGV do
+    if string.sub(ARGV[i], 1, 16) ~= half then
+      half = string.sub(ARGV[i], 1, 16)
+      over = over .. half
+    end
+  end
+  redis.call('HSET', queue, 'x', string.sub(over, -64 * 16))
 end
 
 -- The common case: nobody waits, nothing is due, and there are only items like all others.
