@@ -1,7 +1,7 @@
 -- What changes a value. Uses: state, watching, calling, index (its keys), now (ms), now_us, token, name.
 -- @include lib/state_meta
 -- @include lib/state_call
-local ENTRY = '<c32dc20'
+local ENTRY, REFUSAL = '<c32dc20', '<c32c12c20c20'
 
 -- What this request did before, if it did: its version, and the number that it made.
 local function done_before(ring)
@@ -13,9 +13,31 @@ local function done_before(ring)
   end
 end
 
+-- What this request was refused with before, if it was: a copy that the server runs late does nothing.
+local function refused_before(ring)
+  for at = 1, #(ring or ''), 84 do
+    if string.sub(ring, at, at + 31) == token then
+      local _, word, second, third = struct.unpack(REFUSAL, ring, at)
+      return {(string.gsub(word, ' ', '')), (string.gsub(second, ' ', '')), (string.gsub(third, ' ', ''))}
+    end
+  end
+end
+
+-- Notes the refusal, in a ring of its own: those that try and fail do not push out what was done. Returns it.
+local function refuse(m, ring, reply)
+  if reply.err or refused_before(ring) then return reply end
+  local third = reply[1] == 'differs' and '' or reply[3] or ''
+  redis.call('HSET', state, 'f', string.sub(ring or '', -15 * 84) .. struct.pack(REFUSAL, token,
+    string.format('%-12s', reply[1]), string.format('%-20s', reply[2] or ''), string.format('%-20s', third)))
+  if m.present == 0 then redis.call('PEXPIREAT', state, now + DAY) end
+  return reply
+end
+
 -- Whether an outdated fencing token, or a lock that the caller does not hold, forbids the write; then the refusal.
 local function forbidden(m, fence, lock, lock_token)
-  if fence and fence < m.fence then return {'fenced', m.fence, m.version} end
+  if fence and fence < m.fence then
+    return {'fenced', string.format('%.0f', m.fence), string.format('%.0f', m.version)}
+  end
   if not lock then return nil end
   local found = redis.call('HMGET', lock, 's', 'h' .. lock_token)
   if found[1] and string.byte(found[1]) ~= 1 then
@@ -30,6 +52,7 @@ end
 -- Notes the change and calls those that watch. What is in v has been, or is, written by the caller; `number` is for the
 -- request's repetition.
 local function changed(m, present, deadline, fence, who, ring, number)
+  m.expires = m.expires or m.version == 0  -- nothing was known of it, but perhaps a refusal
   m.version = math.max(m.version + 1, now_us)
   if present == 1 and m.present == 0 then redis.call('ZADD', index, 'NX', now, name) end
   local entry = struct.pack(ENTRY, token, m.version, string.format('%-20s', number or ''))

@@ -93,8 +93,9 @@ end
 if own_raw then
   local own = read_holder(own_raw)
   if has(own.flags, RESTING) then return {'gone'} end
+  -- Also when its lease is over: a copy that comes late does not bring back what was taken away.
+  if has(own.flags, REVOKED) then return {'revoked'} end
   if own.ends > now then
-    if has(own.flags, REVOKED) then return {'revoked'} end
     local how, waited, offered_at = 'again', 0, own.since
     own.ttl = ttl
     if st.limit > 0 then slots = redis.call('HGET', lock, 'b') end

@@ -21,7 +21,7 @@
   Returns  {taken, lease left ms, how many, done before, n times (receipt, id, attempt, bytes), unsent...}  in flight now
   Returns  {wait, look again in ms, place, in line, ticket, done before, unsent...}  in line
   Returns  {empty, ready for others, delayed, in flight, done before, unsent...}  nothing for this consumer
-  Returns  {gone}  this token was acknowledged, given back or left before; with some of its items in flight still, if the first is done
+  Returns  {gone}  this token was acknowledged, given back or left before, or its lease ended; with some of its items in flight still, if the first is done
   Writes  yes
   Retry  safe: the token finds its items or its place again, and receipts that are done stay so
 ]]
@@ -36,7 +36,7 @@ end
 local time = redis.call('TIME')
 local now_us = time[1] * 1e6 + time[2]
 local now = math.floor(now_us / 1000)
-local found = redis.call('HMGET', queue, 's', 't')
+local found = redis.call('HMGET', queue, 's', 't', 'x')
 local raw, ring = found[1], found[2]
 if raw and string.byte(raw) ~= LAYOUT then
   return redis.error_reply('LAYOUT this queue has layout ' .. string.byte(raw) .. ', this dcoord knows ' .. LAYOUT)
@@ -46,13 +46,22 @@ end
 local s = load_state(raw)
 -- @include lib/queue_done
 -- @include lib/queue_flight
-if ring_has(ring, token) then return {'gone'} end
+if ring_has(ring, token) or ring_has(found[3], token) then return {'gone'} end
 local mine = redis.call('HGET', bodies, token)
 -- A request that is run late, when the first of its items is done and others are not: their receipts are taken.
 if not mine and most > 1 and any_in_flight(token, most) then return {'gone'} end
 local done, before = 0, unsettled(s)
 if #ARGV > 9 then
   done = finish_deliveries({unpack(ARGV, 10)})
+  -- Nor may a late copy of the take that gave them use their receipts again.
+  local over, half = found[3] or '', ''
+  for i = 10, #ARGV do
+    if string.sub(ARGV[i], 1, 16) ~= half then
+      half = string.sub(ARGV[i], 1, 16)
+      over = over .. half
+    end
+  end
+  redis.call('HSET', queue, 'x', string.sub(over, -64 * 16))
 end
 
 -- The common case: nobody waits, nothing is due, and there are only items like all others.
@@ -121,6 +130,7 @@ if mine then
 end
 
 move_due()
+if ring_has(ended, token) then return finish({'gone'}) end
 local wants_wait = string.find(flags, 'w', 1, true)
 local steals = string.find(flags, 's', 1, true) ~= nil
 local ends = string.find(flags, 'e', 1, true) ~= nil

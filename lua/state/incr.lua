@@ -20,7 +20,7 @@
   Returns  {fenced, fence, version}  a newer fencing token has written
   Returns  {unlocked}  that token does not hold the lock
   Writes  yes
-  Retry  safe: the last 16 requests of each value are known
+  Retry  safe: the last 16 requests of each value are known, and the last 16 that were refused
 ]]
 -- @include lib/state_layout
 local state, watching, calling, index, token, name = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[9]
@@ -29,7 +29,8 @@ if not ttl or #token ~= 32 then return redis.error_reply('MISUSE state/incr: a n
 local time = redis.call('TIME')
 local now_us = time[1] * 1e6 + time[2]
 local now = math.floor(now_us / 1000)
-local found = redis.call('HMGET', state, 'm', 'r', 'v')
+local found = redis.call('HMGET', state, 'm', 'r', 'v', 'f')
+local refusals = found[4]
 if found[1] and string.byte(found[1]) ~= LAYOUT then
   return redis.error_reply('LAYOUT this value has layout ' .. string.byte(found[1]) .. ', this dcoord knows ' .. LAYOUT)
 end
@@ -38,10 +39,7 @@ local before, made = done_before(found[2])
 if before then return {'set', string.format('%.0f', before), made} end
 local m = read_meta(found[1])
 local refusal = forbidden(m, fence, ARGV[7] ~= '' and KEYS[5] or nil, ARGV[7])
-if refusal then
-  if refusal[1] == 'fenced' then return {'fenced', string.format('%.0f', m.fence), string.format('%.0f', m.version)} end
-  return refusal
-end
+if refusal then return refuse(m, refusals, refusal) end
 local current = m.present == 1 and string.format('%.0f', m.version) or '0'
 
 -- Of two whole numbers as text: Lua's own lose digits.
@@ -53,19 +51,22 @@ local function less(a, b)
   return a < b
 end
 
+local late = refused_before(refusals)
+if late then return late end
+
 -- The server adds; what it may not have added is put back.
 local old = m.present == 1 and found[3] or nil
 if not old and found[3] then redis.call('HDEL', state, 'v') end
 local added = redis.pcall('HINCRBY', state, 'v', ARGV[2])
 if type(added) == 'table' then
-  if string.find(added.err, 'overflow', 1, true) then return {'overflow', current} end
-  if string.find(added.err, 'not an integer', 1, true) then return {'no_integer', current} end
+  if string.find(added.err, 'overflow', 1, true) then return refuse(m, refusals, {'overflow', current}) end
+  if string.find(added.err, 'not an integer', 1, true) then return refuse(m, refusals, {'no_integer', current}) end
   return added
 end
 local number = redis.call('HGET', state, 'v')
 if (ARGV[3] ~= '' and less(number, ARGV[3])) or (ARGV[4] ~= '' and less(ARGV[4], number)) then
   if old then redis.call('HSET', state, 'v', old) else redis.call('HDEL', state, 'v') end
-  return {'bound', current, old or '0'}
+  return refuse(m, refusals, {'bound', current, old or '0'})
 end
 changed(m, 1, ttl > 0 and now + ttl or m.deadline, fence, ARGV[8], found[2], number)
 return send({'set', string.format('%.0f', m.version), number})

@@ -23,7 +23,7 @@
   Returns  {fenced, fence, version}  a newer fencing token has written
   Returns  {unlocked}  that token does not hold the lock
   Writes  yes
-  Retry  safe: the last 16 requests of each value are known
+  Retry  safe: the last 16 requests of each value are known, and the last 16 that were refused
 ]]
 -- @include lib/state_layout
 local state, watching, calling, index, token, name = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[11]
@@ -33,7 +33,8 @@ local time = redis.call('TIME')
 local now_us = time[1] * 1e6 + time[2]
 local now = math.floor(now_us / 1000)
 local compares = string.find(ARGV[5], 'v', 1, true)
-local found = redis.call('HMGET', state, 'm', 'r', compares and 'v' or '')
+local found = redis.call('HMGET', state, 'm', 'r', 'f', compares and 'v' or '')
+local refusals = found[3]
 if found[1] and string.byte(found[1]) ~= LAYOUT then
   return redis.error_reply('LAYOUT this value has layout ' .. string.byte(found[1]) .. ', this dcoord knows ' .. LAYOUT)
 end
@@ -42,18 +43,17 @@ local before = done_before(found[2])
 if before then return {'set', string.format('%.0f', before)} end
 local m = read_meta(found[1])
 local refusal = forbidden(m, fence, ARGV[9] ~= '' and KEYS[5] or nil, ARGV[9])
-if refusal then
-  if refusal[1] == 'fenced' then return {'fenced', string.format('%.0f', m.fence), string.format('%.0f', m.version)} end
-  return refusal
-end
+if refusal then return refuse(m, refusals, refusal) end
 local current = m.present == 1 and string.format('%.0f', m.version) or '0'
-if string.find(ARGV[5], 'a', 1, true) and m.present == 1 then return {'exists', current} end
-if ARGV[6] ~= '' and ARGV[6] ~= current then return {'version', current} end
-if compares and (m.present == 0 or found[3] ~= ARGV[7]) then
-  return {'differs', current, m.present == 1 and found[3] or ''}
+if string.find(ARGV[5], 'a', 1, true) and m.present == 1 then return refuse(m, refusals, {'exists', current}) end
+if ARGV[6] ~= '' and ARGV[6] ~= current then return refuse(m, refusals, {'version', current}) end
+if compares and (m.present == 0 or found[4] ~= ARGV[7]) then
+  return refuse(m, refusals, {'differs', current, m.present == 1 and found[4] or ''})
 end
+if deletes and m.present == 0 then return refuse(m, refusals, {'absent', current}) end
+local late = refused_before(refusals)
+if late then return late end
 if deletes then
-  if m.present == 0 then return {'absent', current} end
   redis.call('HDEL', state, 'v')
 else
   redis.call('HSET', state, 'v', ARGV[2])

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/unique_fd.h"
 #include "cli/context.h"
+#include "cli/held.h"
 #include "cli/size_option.h"
 #include "cli/state_verbs.h"
 #include "output/encode.h"
@@ -88,6 +89,9 @@ Task<StateAnswer> merge(Context& context, State& state, StateChange change, Stat
     const StateAnswer answer = co_await state.set(std::move(attempt), guard, patience);
     const auto* refused = std::get_if<StateRefused>(&answer);
     if (refused == nullptr || refused->why != Why::version) co_return answer;
+    // What was refused stays refused: the next attempt is a request of its own, the same one when
+    // all is run again.
+    guard.token = request_token(guard.token + "+");
     if (context.loop().now() >= patience.until) {
       throw Error(ExitCode::refused, "version",
                   fmt::format("others keep changing '{}'", state.name()), "try again");

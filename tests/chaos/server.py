@@ -8,6 +8,9 @@ import tempfile
 import time
 
 
+HERE = pathlib.Path(__file__).resolve().parent
+
+
 def wait_until(condition, seconds=30):
     """False when it did not become true in time."""
     end = time.monotonic() + seconds
@@ -19,19 +22,20 @@ def wait_until(condition, seconds=30):
 
 
 class Server:
-    def __init__(self, program="redis-server", lines=(), port=0):
+    def __init__(self, program="redis-server", lines=(), port=0, arguments=(), start=True):
         self.folder = tempfile.mkdtemp(prefix="dcoord-chaos-", dir="/tmp")
         self.socket = f"{self.folder}/s"
-        self.program = program
+        self.program, self.port, self.arguments = program, port, arguments
         self.lines = ["unixsocket " + self.socket, "dir " + self.folder, 'save ""', "daemonize no", f"port {port}", *lines]
         self.environment = dict(os.environ)
         self.process = None
-        self.start()
+        if start:
+            self.start()
 
     def start(self, wait=True):
-        pathlib.Path(self.folder, "conf").write_text("\n".join(self.lines) + "\n")
+        pathlib.Path(self.folder, "conf").write_text("\n".join(self.lines) + "\n", encoding="utf-8")
         with open(f"{self.folder}/log", "ab") as log:
-            self.process = subprocess.Popen([self.program, f"{self.folder}/conf"], stdout=log, stderr=log,
+            self.process = subprocess.Popen([self.program, f"{self.folder}/conf", *self.arguments], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, env=self.environment)
         if wait and not wait_until(self.answers):
             raise RuntimeError(pathlib.Path(self.folder, "log").read_text())
@@ -51,7 +55,7 @@ class Server:
         self.process.wait()
 
     def close(self):
-        if self.process.poll() is None:
+        if self.process is not None and self.process.poll() is None:
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 

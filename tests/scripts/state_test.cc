@@ -166,6 +166,37 @@ TEST_CASE("state: a request that is sent again is done once, whatever came meanw
   CHECK(w.get().bytes == "8");
 }
 
+TEST_CASE("state: a request that was refused does nothing when a copy of it comes late") {
+  StateWorld w(any_server());
+  StateChange fresh, gone, same;
+  fresh.if_absent = true;
+  fresh.bytes = same.bytes = "late";
+  gone.deletes = true;
+  same.if_value = "late";
+  const StateGuard deleting = w.guard(), making = w.guard(), comparing = w.guard();
+  // Nothing is known of the value yet; what is noted does not stay.
+  CHECK(w.why(w.change_it(gone, deleting)) == Why::absent);
+  CHECK(w.server.command({"PTTL", w.keys.state("key")}).number() > 0);
+  w.put("a");
+  CHECK(w.server.command({"PTTL", w.keys.state("key")}).number() == -1);
+  CHECK(w.why(w.change_it(gone, deleting)) == Why::absent);
+  CHECK(w.why(w.change_it(fresh, making)) == Why::exists);
+  CHECK(w.why(w.change_it(same, comparing)) == Why::differs);
+  w.put("late");
+  CHECK(w.why(w.change_it(same, comparing)) == Why::differs);
+  CHECK(w.get().bytes == "late");
+  w.remove();
+  CHECK(w.why(w.change_it(fresh, making)) == Why::exists);
+  CHECK_FALSE(w.get().present);
+  StateIncrement increment;
+  increment.most = 0;
+  const StateGuard adding = w.guard();
+  CHECK(w.why(w.loop.run(w.state.incr(increment, adding, w.patience()))) == Why::bound);
+  w.put("-5");
+  CHECK(w.why(w.loop.run(w.state.incr(increment, adding, w.patience()))) == Why::bound);
+  CHECK(w.get().bytes == "-5");
+}
+
 TEST_CASE("state: an outdated fencing token does not write, over deletion too") {
   StateWorld w(any_server());
   REQUIRE(w.version(w.set("a", w.guard("100"))) > 0);

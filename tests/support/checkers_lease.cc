@@ -42,6 +42,8 @@ Violations check_exclusion(const History& history) {
   std::stable_sort(holds.begin(), holds.end(),
                    [](const auto* a, const auto* b) { return a->invoke < b->invoke; });
   for (const Operation* hold : holds) {
+    // One that was over before its holder heard of it held nothing.
+    if (hold->returned <= hold->invoke) continue;
     std::erase_if(open, [&](const Operation* o) { return o->returned <= hold->invoke; });
     for (const Operation* other : open) check_pair(*other, *hold, out);
     open.push_back(hold);

@@ -145,12 +145,21 @@ class Fuzzer {
 
 int fuzz_scripts(long long runs, unsigned seed) { return Fuzzer(seed).run(runs); }
 
-int check_file(const std::string& path) {
+int check_file(const std::string& path, const std::vector<std::string>& names) {
+  static const std::map<std::string, Violations (*)(const History&)> kCheckers{
+      {"exclusion", check_exclusion}, {"fence", check_fence},      {"fifo", check_fifo},
+      {"queue", check_queue},         {"state", check_state},      {"barrier", check_barrier},
+      {"jobs", check_jobs},           {"liveness", check_liveness}};
   std::ifstream file(path);
   std::ostringstream lines;
   lines << file.rdbuf();
   const History history = parse_history(lines.str());
-  const Violations found = check_all(history);
+  Violations found;
+  if (names.empty()) found = check_all(history);
+  for (const std::string& name : names) {
+    const Violations more = kCheckers.at(name)(history);
+    found.insert(found.end(), more.begin(), more.end());
+  }
   fmt::print("{}", text(found));
   fmt::print("{} operations, {} violations\n", history.size(), found.size());
   return found.empty() ? 0 : 1;

@@ -292,7 +292,8 @@ class LockScenario : public Scenario {
     const auto before = seen_.entries.find(token);
     if (before == seen_.entries.end()) return;
     const StoredLock::Entry& b = before->second;
-    if (b.ends <= now && e.ends > b.ends && e.fence == b.fence)
+    // One that is nested has the fence of what it is nested in, whenever it was granted.
+    if (b.ends <= now && e.ends > b.ends && e.fence == b.fence && !e.is(StoredLock::kNested))
       w.violate("lock.revived", "a lease that had ended goes on");
     if (e.ends > b.ends && b.is(StoredLock::kRevoked) && !e.is(StoredLock::kResting))
       w.violate("lock.revoked_goes_on", "a hold that was taken away was renewed");

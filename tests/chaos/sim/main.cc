@@ -1,12 +1,12 @@
-// dcoord_sim SCENARIO|all [--seeds FIRST..LAST] [--trace]: runs schedules and prints the violations
-// of the first that has some, with the seed that makes it happen again. DCOORD_LUA names another
-// lua/ folder.
+// dcoord_sim SCENARIO|all [--seeds FIRST..LAST|FIRST..] [--seconds N] [--trace]: runs schedules and
+// prints the violations of the first that has some, with the seed that makes it happen again.
+// --seconds: begins no seed after so long. DCOORD_LUA names another lua/ folder.
 #include <fmt/format.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <limits>
 
 #include "base/log.h"
 #include "chaos/sim/scenario.h"
@@ -18,6 +18,7 @@ namespace {
 struct Arguments {
   std::string scenario = "all";
   uint64_t first = 1, last = 1000;
+  std::chrono::seconds limit = std::chrono::hours(24);
   bool trace = false;
 };
 
@@ -31,7 +32,12 @@ Arguments parse(int argc, char** argv) {
       const std::string range = argv[++i];
       const size_t dots = range.find("..");
       a.first = std::stoull(range);
-      a.last = dots == std::string::npos ? a.first : std::stoull(range.substr(dots + 2));
+      const bool open = dots != std::string::npos && range.size() == dots + 2;
+      a.last = dots == std::string::npos ? a.first
+               : open                    ? std::numeric_limits<uint64_t>::max()
+                                         : std::stoull(range.substr(dots + 2));
+    } else if (word == "--seconds" && i + 1 < argc) {
+      a.limit = std::chrono::seconds(std::atoi(argv[++i]));
     } else {
       a.scenario = word;
     }
@@ -46,7 +52,8 @@ int run(const Arguments& a) {
   Effects effects;
   long long schedules = 0, operations = 0;
   const std::vector<std::string> all = a.scenario == "all" ? kScenarios : std::vector{a.scenario};
-  for (uint64_t seed = a.first; seed <= a.last; ++seed) {
+  const auto end = std::chrono::steady_clock::now() + a.limit;
+  for (uint64_t seed = a.first; seed <= a.last && std::chrono::steady_clock::now() < end; ++seed) {
     for (const std::string& scenario : all) {
       const ScheduleResult result = run_schedule(scripts, scenario, seed, a.trace);
       ++schedules;
@@ -78,7 +85,7 @@ int main(int argc, char** argv) {
     if (word == "differential")
       return dcoord::testing::sim::differential(std::atoll(argv[2]), seed);
     if (word == "fuzz") return dcoord::testing::sim::fuzz_scripts(std::atoll(argv[2]), seed);
-    if (word == "check") return dcoord::testing::sim::check_file(argv[2]);
+    if (word == "check") return dcoord::testing::sim::check_file(argv[2], {argv + 3, argv + argc});
     return dcoord::testing::sim::run(dcoord::testing::sim::parse(argc, argv));
   } catch (const std::exception& error) {
     fmt::print(stderr, "dcoord_sim: {}\n", error.what());

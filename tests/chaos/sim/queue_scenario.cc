@@ -26,6 +26,7 @@ class QueueScenario : public Scenario {
   explicit QueueScenario(World& world) : Scenario(world) {
     lanes_ = w.chance(40);
     w.invariant = [this](const std::string& script) { look(script); };
+    w.on_data_loss = [this] { ends_.clear(); };
   }
 
   void start() override {
@@ -172,6 +173,9 @@ class QueueScenario : public Scenario {
   void note_taken(Process& process, const TakeRequest& r, const Taken& taken) {
     for (const QueueItem& item : taken.items) {
       Operation& take = w.record("take", process.name, r.token);
+      // The answer may have been long on its way: the item was given when the lease began.
+      take.invoke =
+          std::min<int64_t>(take.invoke, (taken.valid_end - r.lease).time_since_epoch() / 1us);
       take.with["item"] = item.payload;
       take.with["receipt"] = item.receipt;
       take.with["attempt"] = std::to_string(item.attempt);

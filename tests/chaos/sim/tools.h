@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace dcoord::testing::sim {
 
@@ -11,7 +12,8 @@ int differential(long long operations, unsigned seed);
 /// writes before it refuses.
 int fuzz_scripts(long long runs, unsigned seed);
 
-/// Runs all checkers over a file of lines that workloads wrote: 0 when nothing was violated.
-int check_file(const std::string& path);
+/// Runs the checkers that are named (exclusion, fence, ...; none: all) over a file of lines that
+/// workloads wrote: 0 when nothing was violated. Throws for a name that there is not.
+int check_file(const std::string& path, const std::vector<std::string>& names);
 
 }  // namespace dcoord::testing::sim
