@@ -22,6 +22,7 @@ uint32_t take_code_point(std::string_view& text) {
 }
 
 int width_of(uint32_t c) {
+  if (c < 0x300) return 1;
   struct Range {
     uint32_t first, last;
   };

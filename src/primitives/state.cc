@@ -184,6 +184,7 @@ Task<std::vector<StateValue>> list_values(redis::ScriptRunner& runner, const Key
   const std::vector<std::string> names = co_await list_names(runner, keys, kind, patience, wanted);
   const std::vector<redis::Call> calls = looks_at(names, keys, bytes);
   std::vector<StateValue> values;
+  values.reserve(names.size());
   std::vector<std::string> absent;
   auto name = names.begin();
   constexpr size_t kAtOnce = 100;  // replies that are many times as large as what is kept of them
