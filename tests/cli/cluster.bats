@@ -303,3 +303,28 @@ election_key() { at 0 --scan --pattern "dcoord:*:elect:$1" | head -n 1; }
   kill -TERM "${BACKGROUND[0]}"
   wait_until 30 story_has "b leads 3"
 }
+
+@test "barriers, jobs and breakers on every node: waiting, wake-ups and lists" {
+  start_cluster 3 0
+  local i pids=()
+  for i in {1..4}; do
+    dcoord barrier wait "step $i" --parties 2 --progress none >/dev/null 3>&- &
+    pids+=($!)
+    dcoord job run last --run "run $i" --after first --progress none -- sh -c "echo 'last $i' >>$DIR/story" 3>&- &
+    pids+=($!)
+  done
+  BACKGROUND+=("${pids[@]}")
+  announced() { [[ $(dcoord job list -o plain | cut -f3) == "$(printf 'waiting\n%.0s' {1..4})" ]]; }
+  wait_until 20 announced
+  waiting_at() { dcoord barrier show "step $1" --json | grep -q '"waiting":1,'; }
+  for i in {1..4}; do
+    wait_until 20 waiting_at "$i"
+    dcoord barrier wait "step $i" --parties 2 >/dev/null
+    dcoord job run first --run "run $i" -- sh -c "echo 'first $i' >>$DIR/story"
+    dcoord breaker run "api $i" --failure-threshold 1 -- false || true
+  done
+  wait "${pids[@]}"
+  for i in {1..4}; do [[ $(grep " $i\$" "$DIR/story") == "first $i"$'\n'"last $i" ]]; done
+  [[ $(dcoord job list -o plain | cut -f3 | sort | uniq -c | tr -s ' ') == " 8 succeeded" ]]
+  [[ $(dcoord breaker list -o plain | cut -f1,2) == "$(printf 'api %d\topen\n' {1..4})" ]]
+}
