@@ -36,6 +36,19 @@ std::string upper(std::string text) {
   return text;
 }
 
+constexpr std::string_view kMillis = "_ms";
+
+/// For people: a field of milliseconds is a duration.
+std::string title_of(const std::string& name) {
+  return upper(name.ends_with(kMillis) ? name.substr(0, name.size() - kMillis.size()) : name);
+}
+
+std::string cell_of(const std::string& name, const Record::Value& value) {
+  const long long* number = std::get_if<long long>(&value);
+  if (number == nullptr || !name.ends_with(kMillis)) return text_of(value);
+  return *number < 0 ? fmt::format("{}ms", *number) : format_age(Millis(*number));
+}
+
 std::string lease_text(const LockParty& p) {
   if (p.lease_left <= Millis(0)) return "over for " + format_age(-p.lease_left);
   return format_age(p.lease_left) + " left";
@@ -105,7 +118,7 @@ class TextPrinter : public Printer {
       if (plain())
         table.add({text_of(value)});
       else
-        table.add({upper(name), text_of(value)});
+        table.add({title_of(name), cell_of(name, value)});
     }
     write_out(table.text(false, 0));
     for (const auto& [name, value] : record.fields) {
@@ -116,11 +129,12 @@ class TextPrinter : public Printer {
   void print(const std::vector<Record>& records) override {
     if (records.empty()) return;
     std::vector<std::string> headers;
-    for (const auto& [name, value] : records[0].fields) headers.push_back(upper(name));
+    for (const auto& [name, value] : records[0].fields) headers.push_back(title_of(name));
     std::vector<std::vector<std::string>> rows;
     for (const auto& record : records) {
       std::vector<std::string> row;
-      for (const auto& [name, value] : record.fields) row.push_back(text_of(value));
+      for (const auto& [name, value] : record.fields)
+        row.push_back(plain() ? text_of(value) : cell_of(name, value));
       rows.push_back(std::move(row));
     }
     write_rows(std::move(headers), rows);
