@@ -54,6 +54,8 @@ local function purge()
       st.lapsed_ticket = math.max(st.lapsed_ticket, h.ticket)
     elseif not has(h.flags, RESTING) then
       st.lost = st.lost + 1
+      -- A copy of its request that comes late does not bring back what was taken away.
+      if has(h.flags, REVOKED) then ring, st.ring_changed = bury(ring, token, now), true end
       stale_record = pack_holder(h)
       note('lost', h)
     end

@@ -167,6 +167,23 @@ renewed_often() { [[ $(at "$1" info commandstats | sed -n 's/^cmdstat_evalsha:ca
   expect_code 69
 }
 
+@test "a majority that forgot a lease gives it to nobody else, but for who says that it may" {
+  start_quorum
+  unset DCOORD_LOCK_NO_RESTART_GUARD
+  run_split dcoord lock acquire x -t 1h --no-restart-guard
+  expect_code 0
+  local i
+  for i in 0 1 2; do restart "$i"; done
+  is_held_on lock x 2
+  run_split dcoord lock run x -t 1h -n -- echo two
+  expect_code 69
+  expect_err_has "0/s: it was started"
+  expect_out ""
+  run_split dcoord lock run x -t 1h -n --no-restart-guard -- echo two
+  expect_code 0
+  expect_out two
+}
+
 @test "the same servers, in the same words" {
   start_quorum
   local some=(-u "unix://$DIR/0/s" -u "unix://$DIR/1/s" -u "unix://$DIR/2/s")

@@ -537,6 +537,23 @@ TEST_CASE(
         Lock::Revoked::What::gone);
 }
 
+TEST_CASE(
+    "a hold that was taken away does not come back by a copy of its request that comes late") {
+  LockWorld w(any_server());
+  const auto a = w.request(LockMode::exclusive, 2s), b = w.request();
+  REQUIRE(w.granted(a));
+  REQUIRE(w.loop.run(w.lock.revoke(a.token, "", w.patience())).what ==
+          Lock::Revoked::What::revoked);
+  REQUIRE(w.wait_free());
+  SECTION("while it is shown as stale") { CHECK(w.refused(a)->why == Why::revoked); }
+  SECTION("when somebody else had the lock since") {
+    REQUIRE(w.granted(b));
+    CHECK(w.released(b) == What::released);
+    CHECK(w.refused(a)->why == Why::gone);
+  }
+  CHECK(w.view().state != State::held);
+}
+
 TEST_CASE("forgetting is refused while somebody holds or waits") {
   LockWorld w(any_server());
   using F = Lock::Forgotten::What;

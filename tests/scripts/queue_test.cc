@@ -229,6 +229,35 @@ TEST_CASE("a lease that ended gives the item to the next, in front, and its rece
   CHECK(w.view().returned == 1);
 }
 
+TEST_CASE("a take whose lease ended gives nothing when a copy of it comes late") {
+  QueueWorld w(any_server());
+  w.push({"a", "b"});
+  const TakeRequest r = w.request(1, 1ms);
+  const auto lost = w.taken(r);
+  REQUIRE(lost.size() == 1);
+  REQUIRE(w.wait_overdue(1));
+  SECTION("as the first call since") {}
+  SECTION("after another take") { CHECK(w.take()->payload == "a"); }
+  CHECK(std::holds_alternative<TakeGone>(w.ask(r)));
+  // What its receipt ended would have been an item that the first consumer never saw.
+  CHECK_FALSE(w.ack(lost[0].receipt));
+  CHECK(w.drain().back() == "b");
+}
+
+TEST_CASE("a take that was acknowledged with the next one gives nothing when a copy comes late") {
+  QueueWorld w(any_server());
+  const int count = GENERATE(1, 2);
+  CAPTURE(count);
+  w.push({"a", "b", "c", "d", "e"});
+  const TakeRequest r = w.request(count);
+  TakeRequest next = w.request();
+  for (const QueueItem& item : w.taken(r)) next.done.push_back(item.receipt);
+  REQUIRE(next.done.size() == static_cast<size_t>(count));
+  REQUIRE(w.taken(next).size() == 1);
+  CHECK(std::holds_alternative<TakeGone>(w.ask(r)));
+  CHECK(w.view().ready == 4 - count);
+}
+
 TEST_CASE("extend raises a live lease and brings back none that ended") {
   QueueWorld w(any_server());
   w.push({"a", "b"});

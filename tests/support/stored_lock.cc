@@ -26,7 +26,8 @@ void read_state(Record r, StoredLock& s) {
   for (uint32_t* count : {&s.limit, &s.holders, &s.offers, &s.nested, &s.exclusive, &s.waiters})
     *count = r.take<uint32_t>();
   r.take<uint8_t>();
-  for (int n = 0; n < 5; ++n) r.take<double>();
+  s.last_ticket = r.take<double>();
+  for (int n = 0; n < 4; ++n) r.take<double>();
   for (double* field : {&s.acquired, &s.contended, &s.lost}) *field = r.take<double>();
 }
 

@@ -45,7 +45,7 @@ struct StoredLock {
   };
 
   bool exists = false;  ///< more than a ring of ended tokens
-  double fence = 0, expires = 0, min_end = 0, max_end = 0;
+  double fence = 0, expires = 0, min_end = 0, max_end = 0, last_ticket = 0;
   uint32_t limit = 0, holders = 0, offers = 0, nested = 0, exclusive = 0, waiters = 0;
   double acquired = 0, contended = 0, lost = 0;
   std::map<std::string, Entry> entries;

@@ -17,7 +17,7 @@ class BarrierScenario : public Scenario {
  public:
   explicit BarrierScenario(World& world)
       : Scenario(world), parties_(2 + static_cast<int>(w.pick(3))) {
-    w.invariant = [this](const std::string&) { look(); };
+    w.invariant = [this](const Ran&) { look(); };
     w.on_data_loss = [this] { generation_ = 0; };
   }
 

@@ -22,7 +22,7 @@ class JobScenario : public Scenario {
       }
       after_.push_back(std::move(after));
     }
-    w.invariant = [this](const std::string&) { look(); };
+    w.invariant = [this](const Ran&) { look(); };
     w.on_data_loss = [this] { seen_.clear(); };
   }
 

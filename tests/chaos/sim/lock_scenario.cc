@@ -22,7 +22,7 @@ class LockScenario : public Scenario {
     const size_t shape = election ? 0 : w.pick(3);
     with_readers_ = shape == 1;
     limit_ = shape == 2 ? 2 + static_cast<int>(w.pick(2)) : 0;
-    w.invariant = [this](const std::string& script) { look(script); };
+    w.invariant = [this](const Ran& ran) { look(ran); };
     w.on_data_loss = [this] { seen_ = {}; };
   }
 
@@ -245,10 +245,28 @@ class LockScenario : public Scenario {
       w.violate("lock.idle", "nobody has it though somebody waits");
   }
 
+  /// Its holder goes on because of that word, whatever became of the data or the clock.
+  void look_at_renewal(const Ran& ran, const Hash* hash) {
+    if (ran.script != "lock/renew" || ran.reply.is_error()) return;
+    if (ran.reply.elements().at(0).text() != "renewed") return;
+    if (hash == nullptr || !hash->contains("h" + ran.args.at(0)))
+      w.violate("lock.renewed_nothing", "a renewal was confirmed though there was no hold");
+  }
+
+  /// The line is in the order of the tickets, to the last digit.
+  void look_at_tickets(const StoredLock& lock, const SortedSet* line) {
+    if (line == nullptr || !lock.exists || w.weather().data_loss) return;
+    for (const auto& [token, ticket] : line->scores) {
+      if (ticket > lock.last_ticket)
+        w.violate("lock.ticket_ahead", "a ticket is later than the last that was given");
+    }
+  }
+
   /// What the server has stored, after each script.
-  void look(const std::string& script) {
+  void look(const Ran& ran) {
     const bool election = kind_ == LockKind::elect;
     const Hash* hash = w.model().find<Hash>(election ? keys.elect("it") : keys.lock("it"));
+    look_at_renewal(ran, hash);
     if (hash == nullptr) {
       seen_ = {};
       return;
@@ -258,7 +276,8 @@ class LockScenario : public Scenario {
     const Hash* waiters =
         w.model().find<Hash>(election ? keys.elect_waiters("it") : keys.lock_waiters("it"));
     const StoredLock lock = read_lock(*hash);
-    look_for_idleness(script, lock, waiters);
+    look_for_idleness(ran.script, lock, waiters);
+    look_at_tickets(lock, line);
     const auto now = static_cast<double>(w.model().now_ms());
     for (const auto& [token, e] : lock.entries) {
       if (e.ends > now && released_.contains(token) && !e.is(StoredLock::kResting) &&

@@ -25,7 +25,7 @@ class QueueScenario : public Scenario {
  public:
   explicit QueueScenario(World& world) : Scenario(world) {
     lanes_ = w.chance(40);
-    w.invariant = [this](const std::string& script) { look(script); };
+    w.invariant = [this](const Ran& ran) { look(ran.script); };
     w.on_data_loss = [this] { ends_.clear(); };
   }
 

@@ -14,7 +14,7 @@ using namespace primitives;
 class StateScenario : public Scenario {
  public:
   explicit StateScenario(World& world) : Scenario(world), counts_(w.chance(40)) {
-    w.invariant = [this](const std::string&) { look(); };
+    w.invariant = [this](const Ran&) { look(); };
     w.on_data_loss = [this] { version_ = 0; };
   }
 

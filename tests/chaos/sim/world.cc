@@ -264,7 +264,7 @@ Reply World::execute(const std::string& name, const Words& keys, const Words& ar
     const auto [from, to] = listening_.equal_range(mail[0]);
     for (auto at = from; at != to; ++at) at->second->set();
   }
-  if (invariant) invariant(name);
+  if (invariant) invariant({name, args, reply});
   return reply;
 }
 

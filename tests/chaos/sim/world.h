@@ -36,6 +36,13 @@ struct Effects {
   void add(const Effects& other);
 };
 
+/// A script that ran, and what it answered.
+struct Ran {
+  const std::string& script;
+  const Words& args;
+  const Reply& reply;
+};
+
 /// Jumps to the next moment instead of waiting for it.
 class SimClock : public Clock {
  public:
@@ -81,8 +88,8 @@ class World {
   void violate(const std::string& name, const std::string& text);
   const Violations& violations() const { return violations_; }
 
-  /// Looks at what is stored after each script, with the name of the script.
-  std::function<void(const std::string& script)> invariant;
+  /// Looks at what is stored after each script.
+  std::function<void(const Ran& ran)> invariant;
   /// Called when data was lost: what was known of it no longer holds.
   std::function<void()> on_data_loss;
 
