@@ -79,7 +79,7 @@ using StateAnswer = std::variant<StateWritten, StateRefused>;
 /// ScriptRunner::run throws.
 class State {
  public:
-  State(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name);
+  State(Loop& loop, redis::ScriptRunner& runner, const Keys& keys, std::string name);
 
   Task<StateValue> get(redis::Patience patience);
   Task<StateAnswer> set(StateChange change, StateGuard guard, redis::Patience patience);
@@ -105,7 +105,7 @@ class State {
 
 /// All values whose names begin with `prefix`, in the order of their names; `bytes` only if asked
 /// for.
-Task<std::vector<StateValue>> list_values(redis::ScriptRunner& scripts, const Keys& keys,
+Task<std::vector<StateValue>> list_values(redis::ScriptRunner& runner, const Keys& keys,
                                           std::string prefix, bool bytes, redis::Patience patience);
 
 }  // namespace dcoord::primitives
