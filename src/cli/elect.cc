@@ -41,11 +41,15 @@ Verb show_verb() {
   return verb;
 }
 
-/// The candidate in line that `id` names: its --candidate, or HOST:PID.
+/// By its --candidate, or HOST:PID.
+bool is_called(const LockParty& party, const std::string& id) {
+  return party.who.label == id || fmt::format("{}:{}", party.who.host, party.who.pid) == id;
+}
+
+/// The candidate in line that `id` names.
 const LockParty* find_candidate(const LockView& view, const std::string& id) {
   for (const auto& party : view.waiters) {
-    if (party.who.label == id || fmt::format("{}:{}", party.who.host, party.who.pid) == id)
-      return &party;
+    if (is_called(party, id)) return &party;
   }
   return nullptr;
 }
@@ -59,11 +63,12 @@ struct ResignOptions {
 void print_resign(Context& context, const LockView& view, const ResignOptions& o,
                   Millis lease_left) {
   const std::string& leader = view.holders[0].who.label;
-  const bool alone = view.waiting == 0;
-  log::note(0, fmt::format("told {} to step down; {} when its command has stopped, in {} at the "
-                           "latest",
-                           leader, alone ? "it leads again" : "the next one leads",
-                           format_age(lease_left)));
+  std::string next = view.waiting == 0 ? "it" : "the next one";
+  if (!o.to.empty()) next = o.to;
+  log::note(0,
+            fmt::format("told {} to step down; {} leads{} when its command has stopped, in {} "
+                        "at the latest",
+                        leader, next, view.waiting == 0 ? " again" : "", format_age(lease_left)));
   if (context.config().format != Config::Format::json) return;
   output::Record record;
   record.add("name", o.name)
@@ -72,6 +77,14 @@ void print_resign(Context& context, const LockView& view, const ResignOptions& o
       .add("waiting", view.waiting)
       .add("lease_ms", static_cast<long long>(lease_left.count()));
   context.printer().print(record);
+}
+
+Error no_candidate(const ResignOptions& o, bool leads) {
+  return Error(ExitCode::no, "no_candidate",
+               leads ? fmt::format("{} leads election '{}' already", o.to, o.name)
+                     : fmt::format("no candidate '{}' stands by in election '{}'", o.to, o.name),
+               fmt::format("`dcoord elect show {}` lists who stands by; nothing was changed",
+                           output::shell_quote(o.name)));
 }
 
 int resign(Context& context, const ResignOptions& o) {
@@ -106,11 +119,8 @@ int resign(Context& context, const ResignOptions& o) {
     result =
         context.loop().run(election->revoke(view.holders[0].token, successor, context.patience()));
   }
-  if (result.what == LockService::Revoked::What::no_successor) {
-    throw Error(ExitCode::no, "no_candidate",
-                fmt::format("no candidate '{}' stands by in election '{}'", o.to, o.name),
-                fmt::format("`dcoord elect show {}` lists them; nothing was changed", o.name));
-  }
+  if (result.what == LockService::Revoked::What::no_successor)
+    throw no_candidate(o, successor.empty() && is_called(view.holders[0], o.to));
   if (result.what == LockService::Revoked::What::gone) {
     throw Error(ExitCode::no, "no_leader",
                 fmt::format("the leader of election '{}' has just gone", o.name));

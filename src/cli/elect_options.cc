@@ -39,7 +39,7 @@ void ElectOptions::check() const {
   check_length("--candidate", candidate);
   check_length("--proposal", proposal);
   if (heartbeat && lease.renew_every)
-    throw usage_error("--heartbeat and --renew-every are the same");
+    throw usage_error("--heartbeat and --renew-every are the same: give one of them");
   if (min_tenure == kForever) throw usage_error("--min-tenure must end some time");
   command.check();
 }

@@ -217,6 +217,8 @@ class ElectRun {
       if (released.what == LockReleased::What::gone && !lost) {
         log::warning(fmt::format(
             "did not lead {} any more when the command ended: the server lost it", what()));
+      } else if (!lost) {
+        log::note(1, "resigned from " + what());
       }
     } catch (const Error& error) {
       failure = error.what();
@@ -245,7 +247,10 @@ class ElectRun {
 int run(Context& context, const ElectOptions& o) {
   o.check();
   LeaseOptions lease = o.lease;
-  if (o.heartbeat) lease.renew_every = o.heartbeat;
+  if (o.heartbeat) {
+    lease.renew_every = o.heartbeat;
+    lease.pace = "--heartbeat";
+  }
   const LeaseTimes times = lease_times(lease);
   Holder who = this_process(owner_id(), shown_command(context.command()), "");
   who.label = o.candidate.empty() ? fmt::format("{}:{}", who.host, who.pid) : o.candidate;

@@ -99,8 +99,9 @@ Task<void> ElectTerm::on_acquired(HeldLease& lease, const Environment& env) {
   if (ended && outcome.status == 0) co_return;
   const bool told = outcome.ending == hold::Ending::lost || supervisor_.asked_to_end() != 0;
   if (told) co_return;  // there will be no command, or an end that says why
-  log::warning(ended ? "the --on-acquired command failed"
-                     : "the --on-acquired command took over 10s");
+  log::warning(
+      fmt::format("the --on-acquired command {}; the command itself runs all the same",
+                  ended ? fmt::format("failed ({})", describe(outcome.status)) : "took over 10s"));
 }
 
 }  // namespace dcoord::cli

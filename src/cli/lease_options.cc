@@ -62,7 +62,8 @@ LeaseTimes lease_times(const LeaseOptions& o) {
                       "the command must be dead before its lease is over");
   }
   if (o.no_renew) {
-    if (o.renew_every) throw usage_error("--renew-every and --no-renew contradict each other");
+    if (o.renew_every)
+      throw usage_error(fmt::format("{} and --no-renew contradict each other", o.pace));
     const auto fits = [&](Duration ttl) { return t.grace + margin_of(ttl) < ttl; };
     if (!fits(o.ttl)) {
       throw usage_error(fmt::format("--kill-after {} does not fit into {} {}",
@@ -71,7 +72,8 @@ LeaseTimes lease_times(const LeaseOptions& o) {
     }
     return t;
   }
-  if (t.renew_every <= Duration::zero()) throw usage_error("--renew-every must be longer than 0");
+  if (t.renew_every <= Duration::zero())
+    throw usage_error(fmt::format("{} must be longer than 0", o.pace));
   const bool own_pace = o.renew_every.has_value();
   const auto fits = [&](Duration ttl) {
     const Duration every = own_pace ? t.renew_every : ttl / 3;
@@ -81,7 +83,7 @@ LeaseTimes lease_times(const LeaseOptions& o) {
     const bool by_grace = o.kill_after && !own_pace;
     const std::string what = by_grace
                                  ? fmt::format("--kill-after {}", format_duration(t.grace))
-                                 : fmt::format("--renew-every {}", format_duration(t.renew_every));
+                                 : fmt::format("{} {}", o.pace, format_duration(t.renew_every));
     const Duration longest = std::max(t.grace, own_pace ? t.renew_every : Duration::zero());
     if (longest > kLongestTtl / 4) throw usage_error(fmt::format("{} is too long", what));
     throw usage_error(

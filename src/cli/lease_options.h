@@ -13,7 +13,8 @@ struct LeaseOptions {
   std::optional<Duration> renew_every;
   bool no_renew = false;
   std::optional<Duration> kill_after;
-  const char* flag = "--ttl";  ///< what messages call it
+  const char* flag = "--ttl";          ///< what messages call it
+  const char* pace = "--renew-every";  ///< and what they call that
 
   void declare(OptionSet& options);
 };

@@ -80,9 +80,13 @@ teardown() {
   run_split "$DCOORD" elect resign x --to nobody
   expect_code 1
   expect_err_has "no candidate 'nobody' stands by in election 'x'"
+  run_split "$DCOORD" elect resign x --to a
+  expect_code 1
+  expect_err_has "a leads election 'x' already"
   leads x a
   run_split "$DCOORD" elect resign x --to c
   expect_code 0
+  expect_err_has "told a to step down; c leads when its command has stopped"
   wait_until 20 story_has "c leads 2"
   [[ $(<"$BATS_TEST_TMPDIR/story") == $'a leads 1\na stops\nc leads 2' ]]
   wait_until 20 standing_by x 2
@@ -157,7 +161,7 @@ teardown() {
   run_split "$DCOORD" elect run x --on-acquired 'echo acquired $DCOORD_TERM; exit 1' -- echo command
   expect_code 0
   expect_out $'acquired 1\ncommand'
-  expect_err_has "the --on-acquired command failed"
+  expect_err_has "the --on-acquired command failed (exit 1); the command itself runs all the same"
 }
 
 @test "TERM while --on-acquired runs: no command is started" {
@@ -332,5 +336,8 @@ fed_on_standby() { sed '1,/leader b$/d' "$BATS_TEST_TMPDIR/told" | grep -q "^WAT
   expect_code 0
   run_split "$DCOORD" elect run x --heartbeat 1s --renew-every 1s -- true
   expect_code 64
-  expect_err_has "--heartbeat and --renew-every are the same"
+  expect_err_has "--heartbeat and --renew-every are the same: give one of them"
+  run_split "$DCOORD" elect run x --heartbeat 40s -- true
+  expect_code 64
+  expect_err_has "--heartbeat 40s does not fit into --ttl 30s"
 }
