@@ -23,7 +23,10 @@ class LockScenario : public Scenario {
     with_readers_ = shape == 1;
     limit_ = shape == 2 ? 2 + static_cast<int>(w.pick(2)) : 0;
     w.invariant = [this](const Ran& ran) { look(ran); };
-    w.on_data_loss = [this] { seen_ = {}; };
+    w.on_data_loss = [this] {
+      seen_ = {};
+      revoked_.clear();
+    };
   }
 
   void start() override {
@@ -31,7 +34,7 @@ class LockScenario : public Scenario {
       Process& process = spawn("p" + std::to_string(n));
       begin(process, live(process));
     }
-    if (w.chance(30)) w.start(operate());
+    if (w.chance(40)) w.start(operate());
   }
 
   Violations judge(const History& history) override {
@@ -222,7 +225,7 @@ class LockScenario : public Scenario {
     const auto runner = w.new_runner();
     Lock lock(w.loop(), *runner, keys, "it", kind_);
     while (!w.healed()) {
-      co_await w.loop().sleep(w.upto(20s));
+      co_await w.loop().sleep(w.upto(6s));
       if (current_.empty()) continue;
       try {
         const redis::Patience p = patience(3s);
@@ -253,11 +256,11 @@ class LockScenario : public Scenario {
       w.violate("lock.renewed_nothing", "a renewal was confirmed though there was no hold");
   }
 
-  /// The line is in the order of the tickets, to the last digit.
+  /// The line is in the order of the tickets, to the last digit. An upgrade's is 1.
   void look_at_tickets(const StoredLock& lock, const SortedSet* line) {
     if (line == nullptr || !lock.exists || w.weather().data_loss) return;
     for (const auto& [token, ticket] : line->scores) {
-      if (ticket > lock.last_ticket)
+      if (ticket > 1 && ticket > lock.last_ticket)
         w.violate("lock.ticket_ahead", "a ticket is later than the last that was given");
     }
   }
@@ -301,7 +304,10 @@ class LockScenario : public Scenario {
 
   void look_at(const StoredLock& lock, const std::string& token, const StoredLock::Entry& e,
                double now, int64_t expires) {
+    if (e.is(StoredLock::kRevoked)) revoked_.insert(token);
     if (e.ends <= now) return;
+    if (revoked_.contains(token) && !e.is(StoredLock::kRevoked))
+      w.violate("lock.revoked_comes_back", "a token whose hold was taken away holds again");
     if (expires != 0 && static_cast<double>(expires) < e.ends)
       w.violate("lock.expires_early", "its key goes before a lease ends");
     if (lock.min_end == 0 || lock.min_end > e.ends)
@@ -328,7 +334,7 @@ class LockScenario : public Scenario {
   bool with_readers_ = false;
   int limit_ = 0;
   std::string current_;
-  std::set<std::string> released_;
+  std::set<std::string> released_, revoked_;
   StoredLock seen_;
 };
 
