@@ -39,6 +39,7 @@ local buried = string.find(ring_raw or '', string.sub(token, 1, 24) .. ARGV[2], 
 if buried or (not own_raw and string.find(ring_raw or '', token, 1, true)) then return {'gone'} end
 local caller = nil
 -- @include lib/lock_histogram
+-- @include lib/lock_tombs
 -- @include lib/lock_state
 -- @include lib/lock_changes
 -- @include lib/lock_line

@@ -38,6 +38,7 @@ end
 if not own_raw and string.find(ring_raw or '', token, 1, true) then return {'gone'} end
 local caller = nil
 -- @include lib/lock_histogram
+-- @include lib/lock_tombs
 -- @include lib/lock_state
 -- @include lib/lock_changes
 -- @include lib/lock_line
