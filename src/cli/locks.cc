@@ -24,7 +24,7 @@ void ThingFilter::declare(OptionSet& set, bool option) {
                  "names, as a pattern: * is anything, ? one character; of jobs RUN/NAME", false);
   if (!option) return;
   set.texts("--kind", "KIND", kinds,
-            "only these: lock, elect, job, barrier, queue or breaker; may be given several times");
+            fmt::format("only these: {}; may be given several times", kKindWords));
 }
 
 SurveyWish ThingFilter::wish(std::vector<ThingKind> usual) const {
@@ -36,7 +36,7 @@ SurveyWish ThingFilter::wish(std::vector<ThingKind> usual) const {
                                     [&](ThingKind kind) { return word == kind_word(kind); });
     if (found == known.end()) {
       throw usage_error(fmt::format("--kind: there is no kind '{}'", log::printable(word)),
-                        "lock, elect, job, barrier, queue or breaker");
+                        kKindWords);
     }
     wish.kinds.insert(*found);
   }

@@ -24,8 +24,9 @@ struct ThingFilter {
   primitives::SurveyWish waits_wish() const;
 };
 
-/// Everything that there is, of any kind.
+/// Everything that there is, of any kind; and their words.
 std::vector<primitives::ThingKind> all_kinds();
+inline constexpr const char* kKindWords = "lock, elect, job, barrier, queue or breaker";
 /// As many waiters as one thing tells.
 inline constexpr int kMostWaiters = 1000;
 
