@@ -142,7 +142,7 @@ class Batch {
                                            running.command.printed(), running.error));
       if (code_ == 0) code_ = running.code;
     }
-    if (!flush_stdout()) throw Error(ExitCode::unknown, "stdout", "cannot write to stdout");
+    flush_stdout_for_reader();
   }
 
   Task<void> run_one(Running& running) {

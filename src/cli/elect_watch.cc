@@ -122,7 +122,7 @@ class Watch {
     if (change.what == What::resigned || change.what == What::lost) leader_fence_ = 0;
     context_.printer().print(change);
     ++printed_;
-    if (!flush_stdout()) throw Error(ExitCode::unknown, "stdout", "cannot write to stdout");
+    flush_stdout_for_reader();
   }
 
   Context& context_;

@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <limits>
 #include <memory>
 
@@ -12,6 +10,7 @@
 #include "cli/command_options.h"
 #include "cli/state_follower.h"
 #include "cli/state_verbs.h"
+#include "cli/terminal.h"
 #include "output/printer.h"
 
 namespace dcoord::cli {
@@ -76,9 +75,7 @@ class Watch {
     output::Record record = describe_value(change.value, true);
     record.add("change", change.value.present ? "set" : "deleted").add("folded", change.folded);
     printer_->print(record);
-    if (std::fflush(stdout) != 0)
-      throw Error(ExitCode::unknown, "output",
-                  fmt::format("cannot write to stdout: {}", std::strerror(errno)));
+    flush_stdout_for_reader();
   }
 
   Task<bool> handle(const StateFollower::Change& change) {

@@ -122,4 +122,10 @@ bool flush_stdout() {
                           errno == 0 ? "an earlier write failed" : std::strerror(errno)));
 }
 
+void flush_stdout_for_reader() {
+  if (!flush_stdout())
+    throw Error(ExitCode::unknown, "output",
+                "cannot write to standard output: its reader went away");
+}
+
 }  // namespace dcoord::cli

@@ -22,8 +22,11 @@ int terminal_width();
 /// blocked.
 std::string ask_password(const std::string& prompt);
 
-/// Throws Error (70) when something that was printed on stdout did not get out. A reader that went
+/// Throws Error (74) when something that was printed on stdout did not get out. A reader that went
 /// away is no error worth a message: it returns false.
 bool flush_stdout();
+
+/// The same for what goes on and on: it ends when its reader went away, with Error (74), too.
+void flush_stdout_for_reader();
 
 }  // namespace dcoord::cli

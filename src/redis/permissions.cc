@@ -7,7 +7,6 @@
 #include "redis/scripts.h"
 
 namespace dcoord::redis {
-
 namespace {
 
 /// What reads streams does so without a script.
