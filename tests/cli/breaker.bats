@@ -265,6 +265,7 @@ dcoord: hint: --reconfigure changes it"
   run_split "$DCOORD" breaker status api
   expect_code 1
   expect_out_has "tripped by"
+  [[ $out =~ NEXT\ TRY\ +[0-9]+[sm] && $out != *" MS "* ]] || explain "durations are not shown as such"
   "$DCOORD" breaker reset api
   status_is api 0
   "$DCOORD" breaker hold-open api inf

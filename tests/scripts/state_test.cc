@@ -360,6 +360,32 @@ TEST_CASE("state: values are listed by prefix, those that are gone are not") {
   CHECK(w.loop.run(list_values(*w.scripts, w.keys, "", false, w.patience())).size() == 2);
 }
 
+TEST_CASE("state: all of a bucket with more values than one call asks for, and of many buckets") {
+  StateWorld w(any_server());
+  std::map<std::string, long long> expected, found;  // versions by name
+  std::string bucket;
+  for (int i = 0; expected.size() < 351; ++i) {
+    const std::string name = std::to_string(i);
+    const std::string at = w.keys.index_of(name, "state");
+    if (bucket.empty()) bucket = at;
+    if (i >= 300 && at != bucket) continue;  // 51 more of the first one's bucket
+    State value(w.loop, *w.scripts, w.keys, name);
+    StateChange change;
+    change.bytes = "of " + name;
+    expected[name] = w.version(w.loop.run(value.set(change, w.guard(), w.patience())));
+  }
+  for (const bool bytes : {false, true}) {
+    const auto values = w.loop.run(list_values(*w.scripts, w.keys, "", bytes, w.patience()));
+    found.clear();
+    for (const auto& value : values) {
+      found[value.name] = std::stoll(value.version);
+      CHECK(value.bytes == (bytes ? "of " + value.name : ""));
+    }
+    CHECK(values.size() == expected.size());
+    CHECK(found == expected);
+  }
+}
+
 TEST_CASE("state: random writes agree with a model") {
   const std::string program = any_server();
   const unsigned seed = GENERATE(1u, 2u, 3u);
