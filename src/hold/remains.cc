@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "hold/proc.h"
@@ -41,6 +42,7 @@ std::string read_whole(const std::string& path) {
 struct Collection {
   std::string_view prefix;
   std::string text;
+  std::vector<int> starting;  ///< a new program that cannot be looked into yet
 };
 
 void collect(int pid, void* context) {
@@ -51,6 +53,11 @@ void collect(int pid, void* context) {
     const std::string_view variable = std::string_view(all).substr(from, end - from);
     if (variable.starts_with(into.prefix)) into.text.append(variable) += '\n';
     from = end + 1;
+  }
+  // Within execve an environment is empty for a moment. Threads of the kernel have no program.
+  std::array<char, 1> byte{};
+  if (all.empty() && readlink(proc_path(pid, "exe").c_str(), byte.data(), byte.size()) > 0) {
+    into.starting.push_back(pid);
   }
 }
 
@@ -68,8 +75,15 @@ bool lives(pid_t pid, unsigned long long start) {
 }
 
 std::string environments(std::string_view prefix) {
-  Collection all{prefix, {}};
+  Collection all{prefix, {}, {}};
+  // Twice: a process may have ended before its turn, and one that it started have got a number behind it.
   for_each_number("/proc", collect, &all);
+  for_each_number("/proc", collect, &all);
+  // Some do have an empty one: they are looked at for a fifth of a second in all.
+  for (int looks = 0; looks < 100 && !all.starting.empty(); ++looks) {
+    usleep(2000);
+    for (const int pid : std::exchange(all.starting, {})) collect(pid, &all);
+  }
   return std::move(all.text);
 }
 

@@ -134,7 +134,7 @@ is_restored() {
 @test "the terminal is given back after signals, a fault, and ^Z" {
   terminal
   top
-  pid() { pgrep -f "^$DCOORD top --interval"; }
+  pid() { pgrep -P "$(mux display-message -p '#{pane_pid}')" -f "top --interval"; }
   kill -TERM "$(pid)"
   is_restored 143
   keys clear Enter
