@@ -78,7 +78,7 @@ Task<int> arrive(Context& context, const BarrierOptions& o) {
   if (const auto* refused = std::get_if<BarrierRefused>(&answer))
     throw barrier_refusal(o, *refused);
   const auto& arrived = std::get<BarrierArrived>(answer);
-  if (context.config().format != Config::Format::json) {
+  if (!context.json()) {
     output::write_out(fmt::format("{}\n", arrived.index));
     co_return to_int(ExitCode::ok);
   }
@@ -153,7 +153,7 @@ Verb reset_verb() {
     auto resetting = barrier.reset(request_token(o->request_id), this_process(owner_id(), "", ""),
                                    context.patience());
     const BarrierReset result = co_await resetting;
-    if (context.config().format == Config::Format::json) {
+    if (context.json()) {
       Record record;
       record.add("name", o->name)
           .add("generation", result.generation)

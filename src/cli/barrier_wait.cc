@@ -159,7 +159,7 @@ class Waiting {
 };
 
 int passed(Context& context, const WaitOptions& o, const BarrierPassed& result, Duration waited) {
-  if (context.config().format == Config::Format::json) {
+  if (context.json()) {
     output::Record record;
     record.add("name", o.barrier.name).add("generation", result.generation);
     if (result.index)

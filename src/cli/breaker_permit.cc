@@ -50,7 +50,7 @@ struct AllowOptions {
 
 void print_permit(Context& context, const std::string& name, const std::string& permit,
                   const char* state) {
-  if (context.config().format == Config::Format::json) {
+  if (context.json()) {
     Record record;
     record.add("name", name).add("permit", permit).add("state", state);
     context.printer().print(record);
@@ -131,7 +131,7 @@ int record(Context& context, const RecordOptions& o) {
                                       : "not counted: the breaker has changed meanwhile");
   }
   tell_change(recorded);
-  if (context.config().format == Config::Format::json) {
+  if (context.json()) {
     Record result;
     result.add("name", o.breaker.name)
         .add_bool("counted", recorded.counted)

@@ -53,6 +53,8 @@ class Context {
   ~Context();
 
   const Config& config() const { return config_; }
+  /// Whether results are printed as JSON.
+  bool json() const { return config_.format == Config::Format::json; }
   /// What stood after `--`, byte for byte; nothing when there was no `--`.
   const std::optional<std::vector<std::string>>& tail() const { return tail_; }
   /// What a verb that takes a command runs: the words after `--`, or /bin/sh -c STRING when -c was

@@ -43,17 +43,17 @@ constexpr ExitMeaning kExitMeanings[] = {
 };
 
 /// One line: the fields with TABs between, none of which has one.
-class Line {
+class TabbedLine {
  public:
-  explicit Line(std::string_view what) : text_(what) {}
-  Line& add(std::string_view field) {
+  explicit TabbedLine(std::string_view what) : text_(what) {}
+  TabbedLine& add(std::string_view field) {
     text_ += '\t';
     text_ += field;
     return *this;
   }
-  ~Line() { std::puts(text_.c_str()); }
-  Line(const Line&) = delete;
-  Line& operator=(const Line&) = delete;
+  ~TabbedLine() { std::puts(text_.c_str()); }
+  TabbedLine(const TabbedLine&) = delete;
+  TabbedLine& operator=(const TabbedLine&) = delete;
 
  private:
   std::string text_;
@@ -65,7 +65,7 @@ void describe(const char* what, const Option& option) {
   if (option.required) traits += 'r';
   if (option.repeatable) traits += 'm';
   if (option.from_environment) traits += 'e';
-  Line(what)
+  TabbedLine(what)
       .add(option.long_name)
       .add(option.short_name == 0 ? "" : std::string(1, option.short_name))
       .add(option.value_name)
@@ -77,8 +77,8 @@ void describe(const char* what, const Option& option) {
 
 void describe(const Verb& verb) {
   const char* tail = verb.takes_command ? "command" : verb.takes_tail ? "tail" : "";
-  Line("verb").add(verb.name).add(verb.usage).add(verb.summary).add(tail);
-  for (const auto& example : verb.examples) Line("example").add(example);
+  TabbedLine("verb").add(verb.name).add(verb.usage).add(verb.summary).add(tail);
+  for (const auto& example : verb.examples) TabbedLine("example").add(example);
   OptionSet options;
   if (verb.declare) verb.declare(options);
   for (const auto& option : options.all()) describe("option", option);
@@ -96,17 +96,17 @@ std::string exit_codes_help() {
 }
 
 int run_commands(const std::vector<NounEntry>& nouns) {
-  Line("version").add(DCOORD_VERSION);
+  TabbedLine("version").add(DCOORD_VERSION);
   for (const auto& entry : kExitMeanings)
-    Line("exit").add(std::to_string(to_int(entry.code))).add(entry.meaning);
+    TabbedLine("exit").add(std::to_string(to_int(entry.code))).add(entry.meaning);
   for (const auto& variable : told_variables())
-    Line("told").add(variable.name).add(variable.meaning);
+    TabbedLine("told").add(variable.name).add(variable.meaning);
   const Globals globals;
   for (const auto& option : globals.options.all()) describe("global", option);
   for (const auto& entry : nouns) {
     const Noun noun = entry.make();
-    Line("noun").add(noun.name).add(entry.group).add(entry.summary).add(noun.summary);
-    for (const auto& example : noun.examples) Line("example").add(example);
+    TabbedLine("noun").add(noun.name).add(entry.group).add(entry.summary).add(noun.summary);
+    for (const auto& example : noun.examples) TabbedLine("example").add(example);
     for (const auto& verb : noun.verbs) describe(verb);
   }
   return to_int(ExitCode::ok);

@@ -69,7 +69,7 @@ void print_resign(Context& context, const LockView& view, const ResignOptions& o
             fmt::format("told {} to step down; {} leads{} when its command has stopped, in {} "
                         "at the latest",
                         leader, next, view.waiting == 0 ? " again" : "", format_age(lease_left)));
-  if (context.config().format != Config::Format::json) return;
+  if (!context.json()) return;
   output::Record record;
   record.add("name", o.name)
       .add("leader", leader)

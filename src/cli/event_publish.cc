@@ -29,7 +29,7 @@ constexpr size_t kGroupBytes = 2 << 20;    // in one pipeline
 constexpr size_t kBatchBytes = 256 << 10;  // in one script
 constexpr long long kBatch = 1000, kGroup = 16 * kBatch;
 
-struct Options {
+struct PublishOptions {
   std::string topic;
   std::string argument;  // what DATA is bound to; `data` tells whether it was given
   std::optional<std::string> data, file;
@@ -44,14 +44,14 @@ struct Options {
 
 class EventPublish {
  public:
-  EventPublish(Context& context, const Options& o)
+  EventPublish(Context& context, const PublishOptions& o)
       : context_(context),
         o_(o),
         keys_(context.config().key_namespace),
         topic_(context.scripts(), keys_, o.topic),
         producer_(o.request_id.empty() ? random_token() : request_token(o.request_id)),
         who_(writer_text(this_process("", "", ""))),
-        json_(context.config().format == Config::Format::json),
+        json_(context.json()),
         position_(o.resume_from) {}
 
   Task<void> one(std::string data) {
@@ -165,7 +165,7 @@ class EventPublish {
   }
 
   Context& context_;
-  const Options& o_;
+  const PublishOptions& o_;
   Keys keys_;
   Topic topic_;
   const std::string producer_, who_;
@@ -176,7 +176,7 @@ class EventPublish {
   size_t bytes_ = 0;
 };
 
-Task<int> publish(Context& context, const Options& o) {
+Task<int> publish(Context& context, const PublishOptions& o) {
   check_name(o.topic, "topic");
   std::vector<std::string> given;
   if (o.data) given.push_back(*o.data);
@@ -205,7 +205,7 @@ Task<int> publish(Context& context, const Options& o) {
   co_return to_int(ExitCode::ok);
 }
 
-void set_keep(Options& o, std::string_view value, const Origin& origin) {
+void set_keep(PublishOptions& o, std::string_view value, const Origin& origin) {
   const bool number = !value.empty() && value.find_first_not_of("0123456789") == value.npos;
   if (value == "inf") {
     o.keep = {0, Duration::zero()};
@@ -219,7 +219,7 @@ void set_keep(Options& o, std::string_view value, const Origin& origin) {
   }
 }
 
-void declare(Options& o, OptionSet& set) {
+void declare(PublishOptions& o, OptionSet& set) {
   set.positional("TOPIC", "topic", o.topic, "name of the topic");
   Option& data = set.positional("DATA", "", o.argument,
                                 "the event's data; - reads standard input, an event a line", false);
@@ -245,7 +245,7 @@ void declare(Options& o, OptionSet& set) {
 }  // namespace
 
 Verb event_publish_verb() {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<PublishOptions>();
   Verb verb;
   verb.name = "publish";
   verb.summary = "publish an event and print its id; or one for each line of standard input";

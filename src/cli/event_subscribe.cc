@@ -32,7 +32,7 @@ using namespace std::chrono_literals;
 
 constexpr int kPrintedAtOnce = 100;
 
-struct Options {
+struct SubscribeOptions {
   std::vector<std::string> topics;
   bool pattern = false;
   std::string since = "now";
@@ -80,7 +80,7 @@ class CommandInput {
 /// Prints events, or runs a command for each, until there are enough.
 class Subscription {
  public:
-  Subscription(Context& context, const Options& o)
+  Subscription(Context& context, const SubscribeOptions& o)
       : context_(context), o_(o), times_(lease_times(o.lease)) {
     if (context.tail()) {
       context.prepare_to_hold(o.group ? times_.attempt : context.config().command_timeout);
@@ -253,7 +253,7 @@ class Subscription {
   }
 
   Context& context_;
-  const Options& o_;
+  const SubscribeOptions& o_;
   const LeaseTimes times_;
   std::optional<CommandInput> input_;
   std::optional<hold::Supervisor> supervisor_;
@@ -264,7 +264,7 @@ class Subscription {
   int signal_ = 0;
 };
 
-void check(const Context& context, const Options& o) {
+void check(const Context& context, const SubscribeOptions& o) {
   for (const std::string& topic : o.topics) check_name(topic, "topic");
   if (context.tail() && context.tail()->empty()) throw usage_error("a command must follow '--'");
   if (!context.tail() && o.max_time != kForever) throw usage_error("--max-time is about a command");
@@ -278,7 +278,7 @@ void check(const Context& context, const Options& o) {
     throw usage_error("--since ID is of one topic", "with several, --since DUR or start");
 }
 
-void set_since(Options& o, std::string_view value, const Origin& origin) {
+void set_since(SubscribeOptions& o, std::string_view value, const Origin& origin) {
   if (value == "start" || value == "now" || parse_event_id(value)) {
     o.since = value;
     return;
@@ -289,7 +289,7 @@ void set_since(Options& o, std::string_view value, const Origin& origin) {
   o.since = fmt::format("back {}", to_ms(*age));
 }
 
-int subscribe(Context& context, const Options& o) {
+int subscribe(Context& context, const SubscribeOptions& o) {
   check(context, o);
   int signal = 0;
   {
@@ -311,7 +311,7 @@ int subscribe(Context& context, const Options& o) {
               fmt::format("no (further) event within {}", format_duration(*o.wait)));
 }
 
-void declare(Options& o, OptionSet& set) {
+void declare(SubscribeOptions& o, OptionSet& set) {
   Option& topics = set.positionals("TOPIC", o.topics, "topics to follow");
   topics.kind = "topic";
   topics.required = true;
@@ -345,7 +345,7 @@ void declare(Options& o, OptionSet& set) {
 }  // namespace
 
 Verb event_subscribe_verb() {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<SubscribeOptions>();
   Verb verb;
   verb.name = "subscribe";
   verb.summary = "print events as JSON lines, or run a command for each, with its data on stdin";

@@ -128,7 +128,7 @@ Verb graph_verb() {
     set.choice("--as", "FORM", o->as, {"tree", "dot", "mermaid"}, "in which form");
   };
   verb.run = [o](Context& context) {
-    const bool json = context.config().format == Config::Format::json;
+    const bool json = context.json();
     if (json && o->as != "tree") throw usage_error("--json and --as contradict each other");
     const std::string run = o->run.name();
     const auto jobs = jobs_of(context, run, "");

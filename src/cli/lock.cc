@@ -63,7 +63,7 @@ Verb renew_verb() {
     if (const auto* renewed = std::get_if<LockRenewed>(&result)) {
       const auto left =
           std::chrono::duration_cast<Millis>(renewed->valid_end - context.loop().now()).count();
-      if (context.config().format == Config::Format::json) {
+      if (context.json()) {
         output::Record record;
         record.add("name", o->name).add("lease_ms", left);
         context.printer().print(record);
@@ -133,7 +133,7 @@ Verb release_verb() {
       throw Error(ExitCode::no, "not_held",
                   fmt::format("this token does not hold lock '{}' (any more)", o->name));
     }
-    if (context.config().format == Config::Format::json) {
+    if (context.json()) {
       output::Record record;
       record.add("name", o->name)
           .add("released", released.what == LockReleased::What::left ? "left" : "released")

@@ -87,7 +87,7 @@ int find(Context& context) {
   for (auto& cycle : graph.cycles()) {
     if (seen.count(graph.identity(cycle)) != 0) cycles.push_back(std::move(cycle));
   }
-  if (context.config().format == Config::Format::json) {
+  if (context.json()) {
     std::vector<Record> records;
     for (const auto& cycle : cycles) records.push_back(cycle_record(graph, cycle));
     context.printer().print(records);

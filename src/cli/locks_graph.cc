@@ -167,7 +167,7 @@ Verb locks_graph_verb() {
       return thing.state() == LockView::State::free && thing.view.waiters.empty();
     });
     const Picture picture(things);
-    if (context.config().format == Config::Format::json && o->as == "tree") {
+    if (context.json() && o->as == "tree") {
       context.printer().print(picture.record());
       return to_int(ExitCode::ok);
     }

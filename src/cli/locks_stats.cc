@@ -134,7 +134,7 @@ int stats(Context& context, const StatsOptions& o) {
   wish.listing.all = true;
   const auto things = find_things(context, std::move(wish));
   if (o.reset) return reset(context, o, things);
-  if (context.config().format == Config::Format::json) {
+  if (context.json()) {
     std::vector<Record> records;
     for (const Thing& thing : things) records.push_back(to_record(thing));
     context.printer().print(records);

@@ -55,7 +55,7 @@ int why(Context& context, const ThingFilter& filter) {
   const auto all = alone ? std::vector<Thing>() : find_things(context, ThingFilter().waits_wish());
   const WaitGraph graph(all);
   for (const Thing& thing : things) {
-    if (context.config().format == Config::Format::json)
+    if (context.json())
       context.printer().print(story_record(thing, graph, left_behind));
     else
       output::write_out(story_text(thing, graph, left_behind));

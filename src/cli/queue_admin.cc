@@ -16,7 +16,7 @@ namespace {
 using namespace primitives;
 using Part = Queue::Part;
 
-struct Options {
+struct AdminOptions {
   std::string name;
   long long count = 10;
   std::string what = "ready";
@@ -24,11 +24,9 @@ struct Options {
   std::string request_id;
 };
 
-void declare_name(Options& o, OptionSet& set) {
+void declare_name(AdminOptions& o, OptionSet& set) {
   set.positional("NAME", "queue", o.name, "name of the queue");
 }
-
-bool is_json(Context& context) { return context.config().format == Config::Format::json; }
 
 /// Pushed to, and nobody is there who takes: what deserves a mark.
 bool is_abandoned(const QueueView& view) {
@@ -51,12 +49,12 @@ void print_view(Context& context, const QueueView& view) {
   const auto age = [&](const char* name, std::optional<Duration> d) {
     if (!d)
       record.add_null(name);
-    else if (is_json(context))
+    else if (context.json())
       record.add(name, to_ms(*d));
     else
       record.add(name, format_age(*d));
   };
-  age(is_json(context) ? "oldest_ms" : "oldest", view.oldest);
+  age(context.json() ? "oldest_ms" : "oldest", view.oldest);
   record.add("overdue", view.overdue)
       .add("pushed", view.pushed)
       .add("done", view.done)
@@ -73,7 +71,7 @@ void print_view(Context& context, const QueueView& view) {
   context.printer().print(record);
 }
 
-int purge(Context& context, const Options& o) {
+int purge(Context& context, const AdminOptions& o) {
   check_name(o.name, "queue name");
   confirm_loss(o.yes, fmt::format("All {} items of queue '{}' are thrown away.", o.what, o.name));
   const Keys keys(context.config().key_namespace);
@@ -91,7 +89,7 @@ int purge(Context& context, const Options& o) {
 }  // namespace
 
 Verb queue_show_verb() {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<AdminOptions>();
   Verb verb;
   verb.name = "show";
   verb.summary = "what is in a queue, and how fast it moves; exit 1 if there is none";
@@ -123,7 +121,7 @@ Verb queue_list_verb() {
       output::Record record = record_of(view);
       record.add("pushed_per_minute", view.pushed_per_minute)
           .add("done_per_minute", view.done_per_minute);
-      if (is_json(context))
+      if (context.json())
         record.add_bool("abandoned", is_abandoned(view));
       else
         record.add("note", is_abandoned(view) ? "growing, and no workers" : "");
@@ -136,7 +134,7 @@ Verb queue_list_verb() {
 }
 
 Verb queue_peek_verb() {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<AdminOptions>();
   Verb verb;
   verb.name = "peek";
   verb.summary = "look at the next items without taking them; exit 1 when there are none";
@@ -158,7 +156,7 @@ Verb queue_peek_verb() {
 }
 
 Verb queue_purge_verb() {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<AdminOptions>();
   Verb verb;
   verb.name = "purge";
   verb.summary = "throw items away; those in flight stay";

@@ -17,7 +17,7 @@ namespace {
 using namespace primitives;
 using Part = Queue::Part;
 
-struct Options {
+struct DeadOptions {
   std::string name;
   long long count = 10;
   bool yes = false;
@@ -27,7 +27,7 @@ struct Options {
 };
 
 /// Up to `count` of a part.
-std::vector<PeekedItem> read(Context& context, Queue& queue, Part part, long long count) {
+std::vector<PeekedItem> read_items(Context& context, Queue& queue, Part part, long long count) {
   std::vector<PeekedItem> items;
   while (static_cast<long long>(items.size()) < count) {
     const auto from = static_cast<long long>(items.size());
@@ -40,10 +40,10 @@ std::vector<PeekedItem> read(Context& context, Queue& queue, Part part, long lon
   return items;
 }
 
-int dead_show(Context& context, Queue& queue, const Options& o) {
-  for (const PeekedItem& item : read(context, queue, Part::dead, 1LL << 40)) {
+int dead_show(Context& context, Queue& queue, const DeadOptions& o) {
+  for (const PeekedItem& item : read_items(context, queue, Part::dead, 1LL << 40)) {
     if (o.ids.size() != 1 || item.id != o.ids[0]) continue;
-    if (context.config().format == Config::Format::json) {
+    if (context.json()) {
       print_items(context, {item}, true);
     } else {
       output::write_out(fmt::format(
@@ -60,12 +60,12 @@ int dead_show(Context& context, Queue& queue, const Options& o) {
               fmt::format("`dcoord queue dead list {}` lists them", queue.name()));
 }
 
-int dead(Context& context, const Options& o) {
+int dead(Context& context, const DeadOptions& o) {
   check_name(o.name, "queue name");
   const Keys keys(context.config().key_namespace);
   Queue queue(context.loop(), context.scripts(), keys, o.name);
   if (o.action == "list") {
-    const auto items = read(context, queue, Part::dead, o.count);
+    const auto items = read_items(context, queue, Part::dead, o.count);
     print_items(context, items, true);
     return to_int(items.empty() ? ExitCode::no : ExitCode::ok);
   }
@@ -88,7 +88,7 @@ int dead(Context& context, const Options& o) {
 }  // namespace
 
 Verb queue_dead_verb() {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<DeadOptions>();
   Verb verb;
   verb.name = "dead";
   verb.summary = "items that were given up: list, show, retry or purge them";

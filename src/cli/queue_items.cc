@@ -16,11 +16,7 @@ namespace dcoord::cli {
 
 using namespace primitives;
 
-namespace {
-
-bool is_json(Context& context) { return context.config().format == Config::Format::json; }
-
-}  // namespace
+namespace {}  // namespace
 
 void print_items(Context& context, const std::vector<PeekedItem>& items, bool dead) {
   std::vector<output::Record> records;
@@ -34,9 +30,9 @@ void print_items(Context& context, const std::vector<PeekedItem>& items, bool de
       else
         record.add_null("exit_code");
       record.add("reason",
-                 is_json(context) ? item.cause.text : output::shown_payload(item.cause.text, 60));
+                 context.json() ? item.cause.text : output::shown_payload(item.cause.text, 60));
     }
-    if (is_json(context)) {
+    if (context.json()) {
       output::add_payload(record, item.payload);
       context.printer().print(record);
     } else {
@@ -44,7 +40,7 @@ void print_items(Context& context, const std::vector<PeekedItem>& items, bool de
       records.push_back(std::move(record));
     }
   }
-  if (!is_json(context)) context.printer().print(records);
+  if (!context.json()) context.printer().print(records);
 }
 
 void confirm_loss(bool yes, const std::string& question) {
@@ -60,7 +56,7 @@ void confirm_loss(bool yes, const std::string& question) {
 void print_count(Context& context, const char* what, long long n) {
   output::Record record;
   record.add(what, n);
-  if (is_json(context))
+  if (context.json())
     context.printer().print(record);
   else
     log::note(0, fmt::format("{} {} item{}", what, n, n == 1 ? "" : "s"));

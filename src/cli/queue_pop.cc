@@ -23,7 +23,7 @@ namespace {
 using namespace primitives;
 using namespace std::chrono_literals;
 
-struct Options {
+struct PopOptions {
   std::string name;
   Duration wait{};
   long long count = 1;
@@ -35,7 +35,7 @@ struct Options {
 
 class QueuePop {
  public:
-  QueuePop(Context& context, const Options& o)
+  QueuePop(Context& context, const PopOptions& o)
       : context_(context),
         o_(o),
         keys_(context.config().key_namespace),
@@ -113,7 +113,7 @@ class QueuePop {
   }
 
   void print(const QueueItem& item) {
-    if (context_.config().format == Config::Format::json) {
+    if (context_.json()) {
       output::Record record;
       record.add("id", item.id).add("attempt", static_cast<long long>(item.attempt));
       if (o_.lease) record.add("receipt", shown_receipt(item.receipt, queue_.name()));
@@ -127,7 +127,7 @@ class QueuePop {
   }
 
   Context& context_;
-  const Options& o_;
+  const PopOptions& o_;
   Keys keys_;
   Queue queue_;
   TimePoint until_;
@@ -136,7 +136,7 @@ class QueuePop {
   std::string last_token_;  // of what request_.done is about
 };
 
-int pop(Context& context, const Options& o) {
+int pop(Context& context, const PopOptions& o) {
   check_name(o.name, "queue name");
   if (!o.worker.empty()) check_name(o.worker, "worker id");
   if (o.lease) check_ttl(*o.lease, "--lease");
@@ -153,7 +153,7 @@ int pop(Context& context, const Options& o) {
 }  // namespace
 
 Verb queue_pop_verb() {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<PopOptions>();
   Verb verb;
   verb.name = "pop";
   verb.summary = "take items and print them; exit 1 when there are none";

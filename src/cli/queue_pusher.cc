@@ -83,7 +83,7 @@ Task<void> QueuePusher::push_input(int fd, Framing framing) {
   }
 }
 
-bool QueuePusher::json() const { return context_.config().format == Config::Format::json; }
+bool QueuePusher::json() const { return context_.json(); }
 
 /// The next item of the input, checked. What is wrong with one stops all that is not sent yet.
 bool QueuePusher::take(ItemReader& reader, std::string& item) {

@@ -71,7 +71,7 @@ int work(Context& context, WorkOptions& o) {
       failure.emplace(error);
     }
     const TimePoint now = context.loop().now();
-    if (context.config().format == Config::Format::json)
+    if (context.json())
       context.printer().print(worker.tally().record(o.name, now));
     else
       log::note(log::settings().rewrite ? 0 : 1, worker.tally().summary(now));

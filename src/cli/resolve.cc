@@ -9,7 +9,7 @@
 namespace dcoord::cli {
 namespace {
 
-struct Candidate {
+struct SourcedValues {
   Option* option;
   std::vector<std::string> values;
   Origin origin;
@@ -28,7 +28,7 @@ std::vector<std::vector<std::string>> tables_of(std::string_view noun, const std
 }
 
 void collect_files(OptionSet& options, std::string_view noun, const Sources& sources,
-                   std::vector<Candidate>& out) {
+                   std::vector<SourcedValues>& out) {
   const auto tables = tables_of(noun, sources.profile);
   for (size_t t = 0; t < tables.size(); ++t) {
     const bool in_profile = t + 1 < tables.size();
@@ -49,7 +49,7 @@ void collect_files(OptionSet& options, std::string_view noun, const Sources& sou
 }
 
 void collect_environment(OptionSet& options, std::string_view noun, const Sources& sources,
-                         std::vector<Candidate>& out) {
+                         std::vector<SourcedValues>& out) {
   if (sources.environment.own().empty()) return;
   for (auto& option : options.all()) {
     if (!option.from_environment || option.long_name.empty()) continue;
@@ -61,7 +61,7 @@ void collect_environment(OptionSet& options, std::string_view noun, const Source
   }
 }
 
-void apply(const Candidate& candidate) {
+void apply(const SourcedValues& candidate) {
   Option& option = *candidate.option;
   option.origin = candidate.origin;
   if (!option.repeatable) {
@@ -80,7 +80,7 @@ void apply(const Candidate& candidate) {
 }  // namespace
 
 void resolve(OptionSet& options, std::string_view noun, const Sources& sources) {
-  std::vector<Candidate> candidates;  // the strongest first
+  std::vector<SourcedValues> candidates;  // the strongest first
   for (auto given = sources.flags.rbegin(); given != sources.flags.rend(); ++given) {
     const auto& all = options.all();
     const bool ours = !all.empty() && given->option >= &all.front() && given->option <= &all.back();
@@ -90,11 +90,11 @@ void resolve(OptionSet& options, std::string_view noun, const Sources& sources) 
   }
   collect_environment(options, noun, sources, candidates);
   if (!sources.files.empty()) collect_files(options, noun, sources, candidates);
-  std::vector<const Candidate*> winners;
+  std::vector<const SourcedValues*> winners;
   for (const auto& candidate : candidates) {
-    const bool overridden =
-        std::any_of(winners.begin(), winners.end(),
-                    [&](const Candidate* winner) { return winner->option == candidate.option; });
+    const bool overridden = std::any_of(
+        winners.begin(), winners.end(),
+        [&](const SourcedValues* winner) { return winner->option == candidate.option; });
     if (!overridden) winners.push_back(&candidate);
   }
   for (auto winner = winners.rbegin(); winner != winners.rend(); ++winner) {

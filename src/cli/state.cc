@@ -30,7 +30,7 @@ Task<int> get_all(Context& context, const GetOptions& o) {
   const std::vector<StateValue> values = co_await listing;
   std::vector<Record> records;
   for (const StateValue& value : values) {
-    if (context.config().format == Config::Format::json) {
+    if (context.json()) {
       records.push_back(describe_value(value, true));
     } else {
       Record record;
@@ -62,7 +62,7 @@ Task<int> get(Context& context, const GetOptions& o) {
     value.present = true;
     value.bytes = *o.fallback;
   }
-  if (context.config().format == Config::Format::json) {
+  if (context.json()) {
     Record record = describe_value(value, true);
     context.printer().print(record);
     co_return to_int(ExitCode::ok);

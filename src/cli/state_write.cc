@@ -16,7 +16,7 @@ int state_written(Context& context, const std::string& name, const StateAnswer& 
                   bool print_number) {
   if (const auto* refused = std::get_if<StateRefused>(&answer)) throw state_refusal(name, *refused);
   const auto& done = std::get<StateWritten>(answer);
-  if (context.config().format == Config::Format::json) {
+  if (context.json()) {
     Record record;
     record.add("key", name);
     if (print_number) record.add("value", std::stoll(done.number));

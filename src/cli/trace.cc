@@ -52,7 +52,7 @@ int run(Context& context, const TraceVerbOptions& o) {
   const Keys keys(context.config().key_namespace);
   const auto events = context.loop().run(read_trace(
       context.scripts(), keys, o.name, o.kind, since_when(context, o.since), context.patience()));
-  const bool json = context.config().format == Config::Format::json;
+  const bool json = context.json();
   std::vector<output::Record> rows;
   for (const auto& event : events) {
     if (json)

@@ -21,7 +21,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-Error refused(const char* what) {
+Error no_guard(const char* what) {
   return Error(ExitCode::internal, "system",
                std::string("cannot start the guard process: ") + what + ": " + strerror(errno));
 }
@@ -32,7 +32,8 @@ bool GuardLink::fork() {
   if (pid_ > 0 && !used_ && !died()) return false;
   replace();
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) throw refused("socketpair");
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    throw no_guard("socketpair");
   socket_.reset(ends[0]);
   const UniqueFd other(ends[1]);
   const pid_t self = getpid();
@@ -51,7 +52,7 @@ bool GuardLink::fork() {
   if (pid_ > 0) return true;
   pid_ = 0;
   errno = why;
-  throw refused("fork");
+  throw no_guard("fork");
 }
 
 void GuardLink::replace() {

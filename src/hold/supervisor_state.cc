@@ -22,13 +22,13 @@ using std::chrono::seconds;
 // sees it often.
 constexpr auto kInsisting = seconds(3);
 
-Error refused(const char* what) {
+Error no_supervision(const char* what) {
   return Error(ExitCode::internal, "system",
                std::string("cannot supervise a command: ") + what + ": " + strerror(errno));
 }
 
 int checked(int result, const char* what) {
-  if (result < 0) throw refused(what);
+  if (result < 0) throw no_supervision(what);
   return result;
 }
 

@@ -67,7 +67,7 @@ BarrierAnswer decode_wait(const Reply& r, TimePoint now) {
   throw unexpected_reply(scripts::barrier_wait, r);
 }
 
-BarrierView decode_view(std::string name, const Reply& r) {
+BarrierView decode_barrier_view(std::string name, const Reply& r) {
   BarrierView view;
   view.name = std::move(name);
   view.server_time = Millis(r.at(1).number());
@@ -201,7 +201,7 @@ Task<BarrierView> Barrier::show(int members, Patience patience) {
   std::string what = fmt::format("barrier '{}'", name_);
   const Answer answer = co_await run_script(scripts_, scripts::barrier_show, std::move(keys),
                                             std::move(args), patience, std::move(what));
-  co_return decode_view(name_, answer.reply);
+  co_return decode_barrier_view(name_, answer.reply);
 }
 
 Task<std::vector<BarrierView>> list_barriers(redis::ScriptRunner& runner, const Keys& keys,
@@ -218,7 +218,7 @@ Task<std::vector<BarrierView>> list_barriers(redis::ScriptRunner& runner, const 
       co_await list_all(runner, keys, std::move(kind), std::move(show), patience);
   std::vector<BarrierView> views;
   views.reserve(listed.size());
-  for (const Listed& one : listed) views.push_back(decode_view(one.name, one.reply));
+  for (const Listed& one : listed) views.push_back(decode_barrier_view(one.name, one.reply));
   co_return views;
 }
 

@@ -37,7 +37,7 @@ void add_wanted(std::vector<std::string>& args, const BreakerWanted& wanted) {
 }
 
 /// What all replies tell from element 3 on.
-BreakerView decode_view(std::string name, const Reply& r) {
+BreakerView decode_breaker_view(std::string name, const Reply& r) {
   BreakerView view;
   view.name = std::move(name);
   view.known = true;
@@ -69,7 +69,7 @@ BreakerView decode_status(std::string name, const Reply& r) {
     return nothing;
   }
   if (r.word() != "breaker") throw unexpected_reply(scripts::breaker_status, r);
-  BreakerView view = decode_view(std::move(name), r);
+  BreakerView view = decode_breaker_view(std::move(name), r);
   view.server_time = Millis(r.at(2).number());
   view.window_calls = r.at(19).number();
   view.window_failures = r.at(20).number();
@@ -113,7 +113,7 @@ Task<BreakerAnswer> Breaker::allow(std::string token, BreakerWanted wanted, Dura
   else if (r.word() != "refused")
     throw unexpected_reply(scripts::breaker_allow, r);
   result.epoch = std::to_string(r.at(1).number());
-  result.view = decode_view(name_, r);
+  result.view = decode_breaker_view(name_, r);
   co_return result;
 }
 
@@ -133,7 +133,7 @@ Task<BreakerRecorded> Breaker::record(std::string token, std::string epoch, Brea
   BreakerRecorded recorded;
   recorded.counted = r.word() == "counted";
   recorded.changed = r.at(2).number() == 1;
-  recorded.view = decode_view(name_, r);
+  recorded.view = decode_breaker_view(name_, r);
   co_return recorded;
 }
 
@@ -149,7 +149,7 @@ Task<BreakerView> Breaker::force(std::string token, std::string what, long long 
                                 encode(who), name_};
   add_settings(args, BreakerSettings());
   const Answer answer = co_await ask(scripts::breaker_force, std::move(args), patience);
-  if (answer.reply.word() == "done") co_return decode_view(name_, answer.reply);
+  if (answer.reply.word() == "done") co_return decode_breaker_view(name_, answer.reply);
   if (answer.reply.word() != "absent") throw unexpected_reply(scripts::breaker_force, answer.reply);
   BreakerView nothing;
   nothing.name = name_;

@@ -2,19 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <map>
 
 #include "base/error.h"
+#include "primitives/protocol.h"
 
 namespace dcoord::primitives {
 namespace {
-
-long long to_number(const std::string& text) {
-  long long n = 0;
-  std::from_chars(text.data(), text.data() + text.size(), n);
-  return n;
-}
 
 ElectionChange decode(const redis::Reply& entry) {
   ElectionChange change;
@@ -34,9 +28,9 @@ ElectionChange decode(const redis::Reply& entry) {
                 "update dcoord on all hosts to the same version");
   }
   change.what = word->second;
-  change.term = to_number(fields["term"]);
-  change.fence = to_number(fields["fence"]);
-  change.at = Millis(to_number(fields["at"]));
+  change.term = to_number<long long>(fields["term"]);
+  change.fence = to_number<long long>(fields["fence"]);
+  change.at = Millis(to_number<long long>(fields["at"]));
   change.who = decode_holder(fields["who"]);
   return change;
 }

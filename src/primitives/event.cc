@@ -57,7 +57,7 @@ ReadAnswer decode_read(const std::string& topic, const Reply& r) {
   return read;
 }
 
-TopicView decode_view(std::string name, const Reply& r) {
+TopicView decode_topic_view(std::string name, const Reply& r) {
   TopicView view;
   view.name = std::move(name);
   view.server_time = Millis(r.at(1).number());
@@ -144,7 +144,7 @@ Task<TopicView> Topic::show(Patience patience) {
   redis::Call call = show_call(keys_, name_);
   const Answer answer = co_await scripts_.run(std::move(call), patience);
   check_reply(scripts::event_show, answer.reply, about(name_));
-  co_return decode_view(name_, answer.reply);
+  co_return decode_topic_view(name_, answer.reply);
 }
 
 Task<bool> Topic::forget(Patience patience) {
@@ -219,7 +219,7 @@ Task<std::vector<TopicView>> list_topics(redis::ScriptRunner& runner, const Keys
   const std::vector<Listed> listed =
       co_await list_all(runner, keys, std::move(kind), std::move(show), patience);
   std::vector<TopicView> views;
-  for (const Listed& one : listed) views.push_back(decode_view(one.name, one.reply));
+  for (const Listed& one : listed) views.push_back(decode_topic_view(one.name, one.reply));
   co_return views;
 }
 

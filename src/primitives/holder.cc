@@ -6,31 +6,23 @@
 
 #include <array>
 #include <cctype>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "primitives/protocol.h"
 
 namespace dcoord::primitives {
 namespace {
 
-constexpr char kSeparator = '\x1f';
 constexpr size_t kLongestField = 200;
 
 void append(std::string& out, std::string_view field) {
   for (const char c : field.substr(0, kLongestField)) {
     out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
   }
-  out += kSeparator;
-}
-
-template <class T>
-T to_number(std::string_view text) {
-  T value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
+  out += kFieldSeparator;
 }
 
 /// The start of a small file; empty when it cannot be read (not Linux, hidden by a sandbox).
@@ -97,14 +89,14 @@ std::string encode(const Holder& h) {
   append(out, h.guard == 0 ? "" : std::to_string(h.guard));
   append(out, h.guard == 0 ? "" : std::to_string(h.guard_start));
   // What is missing at the end is read as empty, so most records need no more.
-  while (out.size() > 1 && out[out.size() - 2] == kSeparator) out.pop_back();
+  while (out.size() > 1 && out[out.size() - 2] == kFieldSeparator) out.pop_back();
   return out;
 }
 
 Holder decode_holder(std::string_view text) {
   std::vector<std::string_view> fields;
   while (!text.empty()) {
-    const size_t end = std::min(text.find(kSeparator), text.size());
+    const size_t end = std::min(text.find(kFieldSeparator), text.size());
     fields.push_back(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
   }

@@ -18,8 +18,6 @@ using redis::Answer;
 using redis::Patience;
 using redis::Reply;
 
-Duration ms(const Reply& reply) { return Millis(reply.number()); }
-
 JobState state_of(const Reply& reply) {
   const auto n = reply.number();
   return n >= 1 && n <= 5 ? static_cast<JobState>(n) : JobState::unknown;
@@ -68,7 +66,7 @@ JobDependencyEnded decode_ended(const Reply& r) {
   return {r.at(1).text(), state_of(r.at(2)), static_cast<int>(r.at(3).number())};
 }
 
-JobView decode_view(const std::string& run, const Reply& r, size_t i) {
+JobView decode_job_view(const std::string& run, const Reply& r, size_t i) {
   JobView view;
   view.run = run;
   view.server_time = Millis(r.at(1).number());
@@ -281,7 +279,7 @@ Task<std::vector<JobView>> JobRun::show(std::string name, Patience patience) {
     if (r.word() != "jobs") throw unexpected_reply(scripts::job_show, r);
     cursor = r.at(2).text();
     for (size_t i = 3; i + 11 < r.size(); i += 12) {
-      views.insert_or_assign(r.at(i).text(), decode_view(run_, r, i));
+      views.insert_or_assign(r.at(i).text(), decode_job_view(run_, r, i));
     }
   } while (cursor != "0");
   std::vector<JobView> result;

@@ -18,8 +18,6 @@ using redis::Answer;
 using redis::Patience;
 using redis::Reply;
 
-Duration ms(const Reply& reply) { return Millis(reply.number()); }
-
 std::string join(const std::vector<std::string>& names) {
   return fmt::format("{}", fmt::join(names, ","));
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <charconv>
 #include <functional>
 #include <optional>
 #include <string>
@@ -15,6 +16,20 @@
 namespace dcoord::primitives {
 
 // What all primitives do with their scripts; lua/README.md describes it.
+
+/// Stands between the fields of a packed text, which never have it.
+constexpr char kFieldSeparator = '\x1f';
+
+/// A number as the scripts write it; 0 for what is none.
+template <typename T>
+T to_number(std::string_view text) {
+  T n = 0;
+  std::from_chars(text.data(), text.data() + text.size(), n);
+  return n;
+}
+
+/// A number of milliseconds in a reply.
+inline Duration ms(const redis::Reply& reply) { return Millis(reply.number()); }
 
 /// Runs a script about `what` ("lock 'deploy'"). Throws what ScriptRunner::run throws, and Error
 /// for a script's own error reply: data for another layout, else internal. `confirm` as in

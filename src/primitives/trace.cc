@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/error.h"
 #include "base/sha1.h"
+#include "primitives/protocol.h"
 
 namespace dcoord::primitives {
 namespace {
@@ -41,14 +41,7 @@ redis.pcall('XADD', stream, 'MAXLEN', '~', 10000, '*', unpack(fields))
 redis.pcall('PEXPIRE', stream, 604800000)
 return reply)lua";
 
-constexpr char kSeparator = '\x1f';
 constexpr size_t kMostTokens = 1000;
-
-long long to_number(std::string_view text) {
-  long long n = 0;
-  std::from_chars(text.data(), text.data() + text.size(), n);
-  return n;
-}
 
 /// A script's name in two: "lock/acquire".
 std::pair<std::string, std::string> noun_and_verb(std::string_view script) {
@@ -256,7 +249,7 @@ class Tracer final : public redis::ScriptRunner {
     }
     call.script = &recording.script;
     call.keys.push_back(keys_.trace(event.name));
-    call.args.push_back(fmt::format("{1}{0}{2}{0}{3}{0}{4}{0}{5}", kSeparator, event.kind,
+    call.args.push_back(fmt::format("{1}{0}{2}{0}{3}{0}{4}{0}{5}", kFieldSeparator, event.kind,
                                     recording.script.name, event.token, event.mode, o_.who));
   }
 
@@ -283,12 +276,12 @@ std::optional<TraceEvent> decode(const Reply& entry, const std::string& name) {
     if (field == "by") {
       std::string_view rest = value;
       for (std::string* part : {&event.kind, &script, &event.token, &event.mode, &event.who}) {
-        const size_t end = std::min(rest.find(kSeparator), rest.size());
+        const size_t end = std::min(rest.find(kFieldSeparator), rest.size());
         *part = rest.substr(0, end);
         rest.remove_prefix(std::min(end + 1, rest.size()));
       }
     } else if (field == "at") {
-      at = Millis(to_number(value));
+      at = Millis(to_number<long long>(value));
     } else if (field == "error") {
       event.error = value;
     } else if (field.starts_with('r')) {
