@@ -76,7 +76,8 @@ bool lives(pid_t pid, unsigned long long start) {
 
 std::string environments(std::string_view prefix) {
   Collection all{prefix, {}, {}};
-  // Twice: a process may have ended before its turn, and one that it started have got a number behind it.
+  // Twice: a process may have ended before its turn, and one that it started have got a number
+  // behind it.
   for_each_number("/proc", collect, &all);
   for_each_number("/proc", collect, &all);
   // Some do have an empty one: they are looked at for a fifth of a second in all.
