@@ -12,8 +12,8 @@
   Retry  safe: it only reads
 ]]
 -- @include lib/queue_layout
--- @include lib/queue_bundle
 local ready, lanes, bodies, dead, timers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- @include lib/queue_bundle
 local which, from, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if not (from and most) or most > 500 then return redis.error_reply('MISUSE queue/peek: a number is not one') end
 local time = redis.call('TIME')

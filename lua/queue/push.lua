@@ -92,9 +92,11 @@ local behind = position + skip + take
 -- The first write is one that is refused when memory is out, so that nothing is.
 redis.call('HSET', KEYS[9], ARGV[1], struct.pack('<ddd', behind, first, take))
 if now >= s[ROTATE_AT] then
-  redis.call('UNLINK', KEYS[10])
-  redis.call('RENAME', KEYS[9], KEYS[10])
-  redis.call('PEXPIRE', KEYS[10], 20 * MINUTE)
+  if s[ROTATE_AT] > 0 then
+    redis.call('UNLINK', KEYS[10])
+    redis.call('RENAME', KEYS[9], KEYS[10])
+    redis.call('PEXPIRE', KEYS[10], 20 * MINUTE)
+  end
   s[ROTATE_AT] = now + 10 * MINUTE
 end
 if s[PUSHED] == take then
