@@ -241,10 +241,13 @@ local function each_lane(visit)
   end
 end
 
+-- What has a lane or a priority costs several times as much to take.
+local MOST_LANED = 100
 -- Takes ready items for a consumer: of its own lane, then the shared one, then (who steals) of the longest other.
 local function pick(lane, steals, most, attempts)
   local got = {items = {}, bytes = 0, buried = 0}
   if s[LANED] > 0 then
+    most = math.min(most, MOST_LANED)
     if lane ~= '' then from_lane(got, lane, 0, 9, most, attempts) end
     from_lane(got, '', 0, 9 - NORMAL - 1, most, attempts)
   end
