@@ -116,6 +116,26 @@ if plain and ARGV[8] == '' and s[WAITERS] == 0 then
   return reply
 end
 
+-- @include lib/queue_drained
+-- One item and one that waits, and nothing else: it is offered the item without a detour.
+if plain and ARGV[8] == '' and take == 1 and s[WAITERS] == 1 and s[ENDERS] == 0 and s[READY] + s[LANED] == 0 and
+  (s[DUE] == 0 or s[DUE] > now) then
+  local token = redis.call('ZRANGE', line, 0, 0)[1]
+  local record = token and redis.call('HGET', waiters, token)
+  local w = record and read_waiter(record)
+  if w and w.deadline > now then
+    redis.call('HSET', bodies, token, struct.pack(PREFIX, OFFERED, now, 1, NORMAL, 0, '') .. struct.pack(ENTRY, first, 0) .. ARGV[from + 1])
+    redis.call('ZADD', timers, now + CLAIM_WINDOW, token)
+    redis.call('ZREM', line, token)
+    redis.call('HDEL', waiters, token)
+    s[FLIGHT], s[WAITERS], s[TOLD] = s[FLIGHT] + 1, 0, 0
+    if s[DUE] == 0 or s[DUE] > now + CLAIM_WINDOW then s[DUE] = now + CLAIM_WINDOW end
+    mail(w.mailbox, 'claim')
+    save_state(s)
+    return send(reply)
+  end
+end
+
 -- @include lib/queue_flow
 -- @include lib/queue_line
 move_due()

@@ -90,6 +90,19 @@ if not mine and not bundled and s[WAITERS] == 0 and s[PUSHERS] == 0 and s[LANED]
   end
 end
 
+-- As common: a single item that was offered is claimed, and nobody else waits.
+if mine and s[WAITERS] == 0 then
+  local _, _, group, priority, own, id, tried, at = struct.unpack(BODY, mine)
+  local until_ms = group == 1 and tonumber(redis.call('ZSCORE', timers, token) or 0) or 0
+  if until_ms > now then
+    local payload = string.sub(mine, at)
+    redis.call('HSET', bodies, token, struct.pack(PREFIX, 0, now, 1, priority, #own, own) .. struct.pack(ENTRY, id, tried) .. payload)
+    redis.call('ZADD', timers, math.max(until_ms, now + lease), token)
+    save_state(s)
+    return {'taken', math.max(until_ms - now, lease), 1, done, token, string.format('%.0f', id), tried + 1, payload}
+  end
+end
+
 -- @include lib/queue_flow
 -- @include lib/queue_line
 -- @include lib/queue_room
