@@ -4,7 +4,13 @@
 
 local function finish_deliveries(receipts)
   local gone, n = {}, 0
-  if #receipts == 1 and not is_bundle(receipts[1]) then
+  if #receipts == 1 and is_bundle(receipts[1]) then
+    local header = redis.call('HGET', bodies, receipts[1])
+    if not header then return 0, receipts end
+    n = select(2, struct.unpack(BUNDLE, header))
+    redis.call('HDEL', bodies, receipts[1], entries_field(receipts[1]))
+    redis.call('ZREM', timers, receipts[1])
+  elseif #receipts == 1 then
     if redis.call('HDEL', bodies, receipts[1]) == 0 then return 0, receipts end
     redis.call('ZREM', timers, receipts[1])
     n = 1
