@@ -1,5 +1,7 @@
 -- Items on their way from the list to a consumer, as bytes. Uses what lib/queue_state defines, s, now, and the keys ready,
 -- bodies and timers.
+-- @include lib/queue_bundle
+
 local function lower_due(at)
   if s[DUE] == 0 or at < s[DUE] then s[DUE] = at end
 end
@@ -38,6 +40,17 @@ local function any_in_flight(token, most)
     if body then return true end
   end
   return false
+end
+
+-- Puts entries in flight that end together, under one receipt.
+local function put_bundle(token, entries, lease)
+  local lengths, ends, receipt = {}, now + lease, '&' .. token
+  for i, entry in ipairs(entries) do lengths[i] = #entry end
+  redis.call('HSET', bodies, receipt, struct.pack(BUNDLE, now, #entries), entries_field(receipt),
+    struct.pack('<' .. string.rep('I4', #entries), unpack(lengths)) .. table.concat(entries))
+  redis.call('ZADD', timers, ends, receipt)
+  s[FLIGHT] = s[FLIGHT] + #entries
+  lower_due(ends)
 end
 
 -- Puts packed bodies in flight.

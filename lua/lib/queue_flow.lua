@@ -87,11 +87,27 @@ local function deliver(token, items, lease, flags)
   return receipts
 end
 
+-- The items of one in flight, added to a list.
+local function unpack_flight(items, receipt, raw)
+  if not is_bundle(receipt) then
+    items[#items + 1] = read_body(raw)
+    return
+  end
+  for _, entry in ipairs(entries_of(receipt)) do
+    local item = read_entry(entry)
+    item.flags = 0
+    items[#items + 1] = item
+  end
+end
+
 -- Of these receipts, those that are in flight still: their items, and they themselves.
 local function in_flight(receipts)
   local items, live = {}, {}
   for i, raw in ipairs(redis.call('HMGET', bodies, unpack(receipts))) do
-    if raw then items[#items + 1], live[#live + 1] = read_body(raw), receipts[i] end
+    if raw then
+      unpack_flight(items, receipts[i], raw)
+      live[#live + 1] = receipts[i]
+    end
   end
   return items, live
 end
@@ -99,47 +115,68 @@ end
 -- The same of all that were taken with a token; nothing if its first is gone.
 local function delivered(token)
   local first = redis.call('HGET', bodies, token)
-  if not first then return {}, {} end
+  if not first then return in_flight({'&' .. token}) end
   return in_flight(receipts_of(token, read_body(first).group))
 end
 
--- Takes deliveries out of flight; how they end is the caller's affair.
-local function land(receipts)
+-- Takes members of the timers away, with their bodies.
+local function remove_timed(members)
+  local entries = {}
+  for _, member in ipairs(members) do
+    if is_bundle(member) then entries[#entries + 1] = entries_field(member) end
+  end
+  redis.call('HDEL', bodies, unpack(members))
+  if #entries > 0 then redis.call('HDEL', bodies, unpack(entries)) end
+  redis.call('ZREM', timers, unpack(members))
+end
+
+-- Takes deliveries of these items out of flight; how they end is the caller's affair.
+local function land(items, receipts)
   if #receipts == 0 then return end
-  redis.call('HDEL', bodies, unpack(receipts))
-  redis.call('ZREM', timers, unpack(receipts))
-  s[FLIGHT] = s[FLIGHT] - #receipts
+  remove_timed(receipts)
+  s[FLIGHT] = s[FLIGHT] - #items
 end
 
 -- Whether an offer was not claimed; halves of the tokens of which a lease has ended now.
 local lapsed, ended = false, ''
--- Moves up to 200 whose time has come: delayed ones become ready, leases that ended give their items back.
+-- A lease that ended: its items, and how they were given.
+local function note_ended(receipt, items)
+  if items[1].flags == OFFERED then
+    lapsed = true
+    return
+  end
+  for _, item in ipairs(items) do item.attempts = item.attempts + 1 end
+  s[RETURNED] = s[RETURNED] + #items
+  local half = half_of(receipt)
+  if string.sub(ended, -16) ~= half then ended = ended .. half end
+end
+
+-- Moves up to 200 whose time has come, of bundles up to 250 items: delayed ones become ready, leases that ended give
+-- their items back.
 local function move_due()
   if s[DUE] == 0 or s[DUE] > now then return end
   local members = redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', 0, 200)
-  if #members > 0 then
-    local raws = redis.call('HMGET', bodies, unpack(members))
-    redis.call('HDEL', bodies, unpack(members))
-    redis.call('ZREM', timers, unpack(members))
-    local due, returned = {}, {}
-    for i, member in ipairs(members) do
-      local delayed = string.byte(member) == 43  -- +
-      local at = delayed and DELAYED or FLIGHT
-      s[at] = s[at] - 1
-      local item = raws[i] and read_body(raws[i])
-      if item and delayed then
-        due[#due + 1] = item
-      elseif item then
-        if item.flags == OFFERED then
-          lapsed = true
-        else
-          item.attempts, s[RETURNED] = item.attempts + 1, s[RETURNED] + 1
-          local half = string.sub(member, 1, 16)
-          if string.sub(ended, -16) ~= half then ended = ended .. half end
-        end
-        returned[#returned + 1] = item
-      end
+  local moved = 0
+  for i, member in ipairs(members) do
+    moved = moved + (is_bundle(member) and bundle_size(member) or 1)
+    if moved > MOST_MOVED and i > 1 then
+      members = {unpack(members, 1, i - 1)}
+      break
     end
+  end
+  if #members > 0 then
+    local due, returned = {}, {}
+    for i, raw in ipairs(redis.call('HMGET', bodies, unpack(members))) do
+      local member, items = members[i], {}
+      local delayed = string.byte(member) == 43  -- +
+      if raw then unpack_flight(items, member, raw) end
+      local at = delayed and DELAYED or FLIGHT
+      s[at] = s[at] - math.max(1, #items)
+      if #items > 0 and not delayed then note_ended(member, items) end
+      local list = delayed and due or returned
+      for _, item in ipairs(items) do list[#list + 1] = item end
+    end
+    remove_timed(members)
     table.sort(returned, function(a, b) return a.id < b.id end)
     put_ready(returned, true)
     put_ready(due, false)
@@ -204,10 +241,13 @@ local function each_lane(visit)
   end
 end
 
+-- What has a lane or a priority costs several times as much to take.
+local MOST_LANED = 100
 -- Takes ready items for a consumer: of its own lane, then the shared one, then (who steals) of the longest other.
 local function pick(lane, steals, most, attempts)
   local got = {items = {}, bytes = 0, buried = 0}
   if s[LANED] > 0 then
+    most = math.min(most, MOST_LANED)
     if lane ~= '' then from_lane(got, lane, 0, 9, most, attempts) end
     from_lane(got, '', 0, 9 - NORMAL - 1, most, attempts)
   end

@@ -55,15 +55,20 @@ local function serve(caller)
   return mine
 end
 
--- Successor rule: whoever is first in line is told when to look, if that is earlier than it would by itself.
+-- Successor rule: whoever is first in line is told when to look, if that is earlier than it would by itself (TOLD).
 local function tell_first(caller)
   if s[WAITERS] == 0 then return end
   local more = s[READY] > 0 or (s[DUE] > 0 and s[DUE] <= now)
-  local look = more and 0 or s[DUE] - now + 1
-  local knows = s[TOLD] > now and s[TOLD] <= s[DUE]
-  if not more and (s[DUE] == 0 or look >= HEARTBEAT or knows) then return end
+  if not more and (s[DUE] == 0 or (s[TOLD] > now and s[TOLD] <= s[DUE])) then return end
   local token = redis.call('ZRANGE', line, 0, 0)[1]
   local raw = token and redis.call('HGET', waiters, token)
   s[TOLD] = s[DUE]
-  if raw and token ~= caller then mail(read_waiter(raw).mailbox, 'look ' .. look) end
+  if not raw or token == caller then return end
+  local w = read_waiter(raw)
+  local looks = w.deadline - LIVENESS
+  if not more and looks > now and looks <= s[DUE] + 1 then
+    s[TOLD] = math.min(looks, s[DUE])
+  else
+    mail(w.mailbox, 'look ' .. (more and 0 or s[DUE] - now + 1))
+  end
 end

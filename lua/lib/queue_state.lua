@@ -1,4 +1,4 @@
--- The queue's state s: read, counted up, written. Uses: queue, now (ms).
+-- The queue's state s: read, counted up, written. Uses: queue, now (ms), raw (as it was read).
 local function load_state(raw)
   if raw then return {struct.unpack(STATE, raw)} end
   local fresh = {LAYOUT}
@@ -23,5 +23,7 @@ local function count_up(s, total, minute, n)
 end
 
 local function save_state(s, ...)
-  redis.call('HSET', queue, 's', struct.pack(STATE, unpack(s, 1, LAST)), ...)
+  local packed = struct.pack(STATE, unpack(s, 1, LAST))
+  -- A look of one in line changes nothing.
+  if packed ~= raw or ... then redis.call('HSET', queue, 's', packed, ...) end
 end

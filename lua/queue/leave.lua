@@ -30,7 +30,7 @@ local s = load_state(raw)
 -- @include lib/queue_line
 leave_line({token})
 local items, receipts = delivered(token)
-land(receipts)
+land(items, receipts)
 put_ready(items, true)
 move_due()
 serve(nil)

@@ -11,7 +11,7 @@
   ARGV[2]  delay, ms
   ARGV[3]  what becomes of them: retry, dead, or untried (given back as if never taken)
   ARGV[4]  of the dead: why, opaque
-  ARGV[5..]  receipts, 250 at most
+  ARGV[5..]  receipts, 250 at most, or one of a bundle
   Returns  {returned, how many, unsent...}  the rest was not in flight any more
   Returns  {again}  this request was answered before
   Writes  yes
@@ -40,7 +40,7 @@ if ring_has(ring, ARGV[1]) then return {'again'} end
 local before = unsettled(s)
 local items, receipts = in_flight({unpack(ARGV, 5)})
 if #items > 0 then
-  land(receipts)
+  land(items, receipts)
   for _, item in ipairs(items) do
     if fate ~= 'untried' then item.attempts = item.attempts + 1 end
   end

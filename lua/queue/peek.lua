@@ -13,6 +13,7 @@
 ]]
 -- @include lib/queue_layout
 local ready, lanes, bodies, dead, timers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- @include lib/queue_bundle
 local which, from, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if not (from and most) or most > 500 then return redis.error_reply('MISUSE queue/peek: a number is not one') end
 local time = redis.call('TIME')
@@ -31,8 +32,13 @@ local function add_body(id, raw, why)
 end
 if which == 'due' then
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', from, math.min(most, 200))) do
-    local raw = redis.call('HGET', bodies, member)
-    if raw and bytes < 1048576 then
+    local raw = bytes < 1048576 and #reply < 7 * most and redis.call('HGET', bodies, member)
+    if raw and is_bundle(member) then
+      for _, entry in ipairs(entries_of(member)) do
+        local id, attempts, start = struct.unpack(ENTRY, entry)
+        add(string.format('%.0f', id), attempts + 1, NORMAL, '', (struct.unpack(BUNDLE, raw)), 'returned', string.sub(entry, start))
+      end
+    elseif raw then
       local flags, since, _, priority, lane, id, attempts, at = struct.unpack(BODY, raw)
       local delayed = string.byte(member) == 43  -- +
       -- An offer that nobody claimed was no attempt.

@@ -10,7 +10,7 @@
   KEYS[9]  producers that wait for room
   ARGV[1]  which: ready, delayed or dead
   ARGV[2..]  of the dead, the ids of these only; none: all
-  Returns  {purged, how many, how many are left, unsent...}  with some left it has to be run again: one call throws away 1000 that are not simply ready
+  Returns  {purged, how many, how many are left, unsent...}  with some left it has to be run again: one call throws away about 250 that are not simply ready
   Writes  yes
   Retry  safe: what is gone is gone
 ]]
@@ -43,17 +43,17 @@ if which == 'ready' then
   purged = s[READY]
   redis.call('UNLINK', ready)
   s[READY] = 0
-  local members, fields = redis.call('ZRANGE', lanes, 0, 999), {}
+  local members, fields = redis.call('ZRANGE', lanes, 0, MOST_MOVED - 1), {}
   for i, member in ipairs(members) do fields[i] = '=' .. string.format('%.0f', tonumber(string.sub(member, -16))) end
   throw(lanes, members, fields, LANED)
 elseif which == 'delayed' then
   -- What is in flight stands in the same set; there is less of it than one pass can take.
   local cursor, members = '0', {}
   repeat
-    local page = redis.call('ZSCAN', timers, cursor, 'MATCH', '+*', 'COUNT', 1000)
+    local page = redis.call('ZSCAN', timers, cursor, 'MATCH', '+*', 'COUNT', MOST_MOVED)
     cursor = page[1]
     for i = 1, #page[2], 2 do members[#members + 1] = page[2][i] end
-  until cursor == '0' or #members >= math.min(1000, s[DELAYED])
+  until cursor == '0' or #members >= math.min(MOST_MOVED, s[DELAYED])
   for first = 1, #members, 2000 do
     local some = {unpack(members, first, math.min(first + 1999, #members))}
     throw(timers, some, some, DELAYED)
@@ -63,7 +63,7 @@ else
   if #ARGV > 1 then
     ids = {unpack(ARGV, 2)}
   else
-    ids = redis.call('ZRANGE', dead, 0, 999)
+    ids = redis.call('ZRANGE', dead, 0, MOST_MOVED - 1)
   end
   for i, id in ipairs(ids) do fields[2 * i - 1], fields[2 * i] = '!' .. id, '?' .. id end
   throw(dead, ids, fields, DEAD)

@@ -92,9 +92,11 @@ local behind = position + skip + take
 -- The first write is one that is refused when memory is out, so that nothing is.
 redis.call('HSET', KEYS[9], ARGV[1], struct.pack('<ddd', behind, first, take))
 if now >= s[ROTATE_AT] then
-  redis.call('UNLINK', KEYS[10])
-  redis.call('RENAME', KEYS[9], KEYS[10])
-  redis.call('PEXPIRE', KEYS[10], 20 * MINUTE)
+  if s[ROTATE_AT] > 0 then
+    redis.call('UNLINK', KEYS[10])
+    redis.call('RENAME', KEYS[9], KEYS[10])
+    redis.call('PEXPIRE', KEYS[10], 20 * MINUTE)
+  end
   s[ROTATE_AT] = now + 10 * MINUTE
 end
 if s[PUSHED] == take then
@@ -112,6 +114,26 @@ if plain and ARGV[8] == '' and s[WAITERS] == 0 then
   s[READY] = s[READY] + take
   save_state(s)
   return reply
+end
+
+-- @include lib/queue_drained
+-- One item and one that waits, and nothing else: it is offered the item without a detour.
+if plain and ARGV[8] == '' and take == 1 and s[WAITERS] == 1 and s[ENDERS] == 0 and s[READY] + s[LANED] == 0 and
+  (s[DUE] == 0 or s[DUE] > now) then
+  local token = redis.call('ZRANGE', line, 0, 0)[1]
+  local record = token and redis.call('HGET', waiters, token)
+  local w = record and read_waiter(record)
+  if w and w.deadline > now then
+    redis.call('HSET', bodies, token, struct.pack(PREFIX, OFFERED, now, 1, NORMAL, 0, '') .. struct.pack(ENTRY, first, 0) .. ARGV[from + 1])
+    redis.call('ZADD', timers, now + CLAIM_WINDOW, token)
+    redis.call('ZREM', line, token)
+    redis.call('HDEL', waiters, token)
+    s[FLIGHT], s[WAITERS], s[TOLD] = s[FLIGHT] + 1, 0, 0
+    if s[DUE] == 0 or s[DUE] > now + CLAIM_WINDOW then s[DUE] = now + CLAIM_WINDOW end
+    mail(w.mailbox, 'claim')
+    save_state(s)
+    return send(reply)
+  end
 end
 
 -- @include lib/queue_flow

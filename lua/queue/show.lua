@@ -25,6 +25,7 @@ end
 -- @include lib/queue_state
 local s = load_state(raw)
 -- @include lib/queue_drained
+-- @include lib/queue_bundle
 count_up(s, DONE, MINUTE_DONE, 0)
 local groups, oldest = {}, 0
 local function seen(id)
@@ -58,8 +59,11 @@ for _, record in ipairs(records) do
 end
 -- A part of the minute before the running one stands in for what is not over of it.
 local part = 1 - math.min(1, (now - s[MINUTE_AT]) / MINUTE)
-local reply = {'queue', now, s[READY] + s[LANED], s[DELAYED], s[FLIGHT], s[DEAD],
-  s[DUE] > 0 and s[DUE] <= now and redis.call('ZCOUNT', timers, '-inf', now) or 0, waiting, string.format('%.0f', oldest), s[PUSHED],
+local overdue = s[DUE] > 0 and s[DUE] <= now and redis.call('ZCOUNT', timers, '-inf', now) or 0
+for _, member in ipairs(overdue > 0 and redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', 0, 200) or {}) do
+  if is_bundle(member) then overdue = overdue + bundle_size(member) - 1 end
+end
+local reply = {'queue', now, s[READY] + s[LANED], s[DELAYED], s[FLIGHT], s[DEAD], overdue, waiting, string.format('%.0f', oldest), s[PUSHED],
   s[DONE], s[RETURNED], s[BURIED], s[SINCE], math.floor(s[MINUTE_PUSHED] + s[BEFORE_PUSHED] * part),
   math.floor(s[MINUTE_DONE] + s[BEFORE_DONE] * part), #groups / 3}
 for _, value in ipairs(groups) do reply[#reply + 1] = value end

@@ -11,7 +11,7 @@
   ARGV[1]  token of the request; the receipts are TOKEN, TOKEN.2, TOKEN.3, ...
   ARGV[2]  lease, ms
   ARGV[3]  how many at most, up to 250
-  ARGV[4]  flags: w wait in line; s steal from other lanes; e wait only while something is left that may become ready
+  ARGV[4]  flags: w wait in line; s steal from other lanes; e wait only while something is left that may become ready; b they will end together
   ARGV[5]  lane of its own, or ''
   ARGV[6]  attempts after which an item is given to nobody but goes to the dead, or 0
   ARGV[7]  ticket of an earlier reply to this token, or 0
@@ -19,6 +19,7 @@
   ARGV[9]  who asks, opaque
   ARGV[10..]  receipts of deliveries that are done, 250 at most: acknowledged before anything else
   Returns  {taken, lease left ms, how many, done before, n times (receipt, id, attempt, bytes), unsent...}  in flight now
+  Returns  {bundle, lease left ms, how many, done before, entries, unsent...}  in flight now under one receipt, & and the token; an entry is id, attempts before, bytes: <dI2 and the rest
   Returns  {wait, look again in ms, place, in line, ticket, done before, unsent...}  in line
   Returns  {empty, ready for others, delayed, in flight, done before, unsent...}  nothing for this consumer
   Returns  {gone}  this token was acknowledged, given back or left before, or its lease ended; with some of its items in flight still, if the first is done
@@ -47,17 +48,19 @@ local s = load_state(raw)
 -- @include lib/queue_done
 -- @include lib/queue_flight
 if ring_has(ring, token) or ring_has(found[3], token) then return {'gone'} end
-local mine = redis.call('HGET', bodies, token)
+local together = most > 1 and string.find(flags, 'b', 1, true)
+local bundle = '&' .. token
+local mine, bundled = unpack(redis.call('HMGET', bodies, token, bundle))
 -- A request that is run late, when the first of its items is done and others are not: their receipts are taken.
-if not mine and most > 1 and any_in_flight(token, most) then return {'gone'} end
+if not mine and most > 1 and s[FLIGHT] > 0 and any_in_flight(token, most) then return {'gone'} end
 local done, before = 0, unsettled(s)
 if #ARGV > 9 then
   done = finish_deliveries({unpack(ARGV, 10)})
   -- Nor may a late copy of the take that gave them use their receipts again.
   local over, half = found[3] or '', ''
   for i = 10, #ARGV do
-    if string.sub(ARGV[i], 1, 16) ~= half then
-      half = string.sub(ARGV[i], 1, 16)
+    if half_of(ARGV[i]) ~= half then
+      half = half_of(ARGV[i])
       over = over .. half
     end
   end
@@ -65,10 +68,14 @@ if #ARGV > 9 then
 end
 
 -- The common case: nobody waits, nothing is due, and there are only items like all others.
-if not mine and s[WAITERS] == 0 and s[PUSHERS] == 0 and s[LANED] == 0 and (s[DUE] == 0 or s[DUE] > now) and
+if not mine and not bundled and s[WAITERS] == 0 and s[PUSHERS] == 0 and s[LANED] == 0 and (s[DUE] == 0 or s[DUE] > now) and
   (attempts == 0 or s[RETURNED] == 0) and s[READY] > 0 then
   local entries = pop_entries(most, MOST_BYTES)
-  if #entries > 0 then
+  if #entries > 1 and together then
+    put_bundle(token, entries, lease)
+    save_state(s)
+    return {'bundle', lease, #entries, done, entries}
+  elseif #entries > 0 then
     local receipts, packed = receipts_of(token, #entries), {}
     local prefix, reply = struct.pack(PREFIX, 0, now, #entries, NORMAL, 0, ''), {'taken', lease, #entries, done}
     for i, entry in ipairs(entries) do
@@ -80,6 +87,19 @@ if not mine and s[WAITERS] == 0 and s[PUSHERS] == 0 and s[LANED] == 0 and (s[DUE
     put_in_flight(receipts, packed, lease)
     save_state(s)
     return reply
+  end
+end
+
+-- As common: a single item that was offered is claimed, and nobody else waits.
+if mine and s[WAITERS] == 0 then
+  local _, _, group, priority, own, id, tried, at = struct.unpack(BODY, mine)
+  local until_ms = group == 1 and tonumber(redis.call('ZSCORE', timers, token) or 0) or 0
+  if until_ms > now then
+    local payload = string.sub(mine, at)
+    redis.call('HSET', bodies, token, struct.pack(PREFIX, 0, now, 1, priority, #own, own) .. struct.pack(ENTRY, id, tried) .. payload)
+    redis.call('ZADD', timers, math.max(until_ms, now + lease), token)
+    save_state(s)
+    return {'taken', math.max(until_ms - now, lease), 1, done, token, string.format('%.0f', id), tried + 1, payload}
   end
 end
 
@@ -129,15 +149,28 @@ if mine then
   end
 end
 
+if bundled then
+  local until_ms = tonumber(redis.call('ZSCORE', timers, bundle) or 0)
+  if until_ms > now then
+    local entries = entries_of(bundle)
+    redis.call('ZADD', timers, math.max(until_ms, now + lease), bundle)
+    return finish({'bundle', math.max(until_ms - now, lease), #entries, done, entries})
+  end
+end
+
 move_due()
 if ring_has(ended, token) then return finish({'gone'}) end
+-- Its own, over, but behind more than one call moves: nothing else may stand under its receipts.
+if s[DUE] > 0 and s[DUE] <= now and (bundled or mine) then
+  local items, receipts = in_flight(bundled and {bundle} or receipts_of(token, most))
+  if #items > 0 and items[1].flags ~= OFFERED then return finish({'gone'}) end
+  land(items, receipts)
+  put_ready(items, true)
+end
 local wants_wait = string.find(flags, 'w', 1, true)
 local steals = string.find(flags, 's', 1, true) ~= nil
 local ends = string.find(flags, 'e', 1, true) ~= nil
-local record = struct.pack(WAITER, now + LIVENESS, most, attempts, (steals and 1 or 0) + (ends and 2 or 0), #lane, lane, #ARGV[8], ARGV[8],
-  #ARGV[9], ARGV[9])
 -- In line it gets them in its turn; else those in line come first.
-if joined then redis.call('HSET', waiters, token, record) end
 local items = serve(token)
 if not items and s[READY] + s[LANED] > 0 and not joined then items = pick(lane, steals, most, attempts) end
 if items and #items > 0 then
@@ -159,18 +192,20 @@ if not joined then
     ticket = s[LAST_TICKET]
   end
   redis.call('ZADD', line, string.format('%.0f', ticket), token)
-  redis.call('HSET', waiters, token, record)
   redis.call('PEXPIRE', line, DAY)
-  redis.call('PEXPIRE', waiters, DAY)
   s[WAITERS] = s[WAITERS] + 1
   if ends then s[ENDERS] = s[ENDERS] + 1 end
 end
 local place = redis.call('ZRANK', line, token) or 0
-local look = HEARTBEAT
+-- The first look often, so that one of them that died is not missed for long; all others at moments of their own.
+local look = place < OFTEN and HEARTBEAT or IDLE + now_us % IDLE
 if left_over then
   look = 0
-elseif place == 0 and s[DUE] > 0 then
-  look = math.min(look, math.max(0, s[DUE] - now) + 1)
-  s[TOLD] = s[DUE]
+elseif place == 0 then
+  if s[DUE] > 0 then look = math.min(look, math.max(0, s[DUE] - now) + 1) end
+  s[TOLD] = s[DUE] > 0 and math.min(now + look, s[DUE]) or now + look
 end
+redis.call('HSET', waiters, token, struct.pack(WAITER, now + look + LIVENESS, most, attempts, (steals and 1 or 0) + (ends and 2 or 0),
+  #lane, lane, #ARGV[8], ARGV[8], #ARGV[9], ARGV[9]))
+if not joined then redis.call('PEXPIRE', waiters, DAY) end
 return finish({'wait', look, place, s[WAITERS], string.format('%.0f', ticket), done})

@@ -44,6 +44,7 @@ class QueuePop {
     request_.lease = o.lease.value_or(10s);
     request_.lane = o.worker;
     request_.steal = o.steal;
+    request_.together = !o.lease;
   }
 
   /// Takes and prints until there are as many as asked for, or no more. The exit code.
@@ -100,16 +101,21 @@ class QueuePop {
     for (const QueueItem& item : taken.items) print(item);
     if (flush_stdout()) {
       if (!o_.lease) {
-        for (const QueueItem& item : taken.items) request_.done.push_back(item.receipt);
+        request_.done = receipts_of(taken);
         last_token_ = request_.token;
       }
       co_return true;
     }
-    std::vector<std::string> receipts;
-    for (const QueueItem& item : taken.items) receipts.push_back(item.receipt);
-    co_await queue_.nack(request_.token, std::move(receipts), Fate::untried, Duration::zero(), {},
+    co_await queue_.nack(request_.token, receipts_of(taken), Fate::untried, Duration::zero(), {},
                          context_.patience());
     co_return false;
+  }
+
+  static std::vector<std::string> receipts_of(const Taken& taken) {
+    std::vector<std::string> receipts;
+    for (const QueueItem& item : taken.items)
+      if (receipts.empty() || receipts.back() != item.receipt) receipts.push_back(item.receipt);
+    return receipts;
   }
 
   void print(const QueueItem& item) {

@@ -75,7 +75,7 @@ void declare(PushWishes& o, OptionSet& set) {
   set.flag("--whole", o.whole, "the whole input is one item").from_environment = false;
   set.flag("--json-lines", o.json_lines, "refuse a line of the input that is not JSON");
   set.integer("--batch-size", "N", o.batch_size, 1, kMostPushed,
-              "items sent together: 1000 of input that comes fast, else 50");
+              "items sent together: 500 of input that comes fast, else 50");
   set.duration("--batch-timeout", o.batch_timeout, "send what came, however little, after so long");
   set.duration("--delay", o.push.delay, "nobody gets it before");
   set.integer("--priority", "0-9", o.priority, 0, 9, "9 is taken first");

@@ -21,7 +21,7 @@ constexpr size_t kBatchBytes = 256 << 10;  // in one script
 constexpr long long kGroupBatches = 16;
 constexpr Duration kLook = 10s;  // who waits for room and is not called looks again
 // Of input that comes as fast as it is read; of other input a batch is sent sooner.
-constexpr long long kFastBatch = 1000, kSlowBatch = 50;
+constexpr long long kFastBatch = 500, kSlowBatch = 50;
 
 /// How many items one script takes.
 long long most_in_batch(const PushOptions& push) {

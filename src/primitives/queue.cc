@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "base/duration.h"
@@ -63,9 +65,30 @@ Taken decode_taken(const Reply& r, TimePoint sent) {
   return taken;
 }
 
-TakeAnswer decode_take(const Reply& r, TimePoint sent, TimePoint now) {
+/// Items under one receipt, as they stood in the list: id, attempts before, bytes.
+Taken decode_bundle(const Reply& r, const std::string& token, TimePoint sent) {
+  constexpr size_t kHead = sizeof(double) + sizeof(uint16_t);
+  Taken taken;
+  taken.valid_end = sent + Millis(r.at(1).number());
+  taken.done = r.at(3).number();
+  taken.items.reserve(r.at(4).size());
+  for (const Reply& entry : r.at(4).elements()) {
+    const std::string& bytes = entry.text();
+    if (bytes.size() < kHead) throw unexpected_reply(scripts::queue_take, r);
+    double id = 0;
+    uint16_t attempts = 0;
+    std::memcpy(&id, bytes.data(), sizeof id);
+    std::memcpy(&attempts, bytes.data() + sizeof id, sizeof attempts);
+    taken.items.push_back({"&" + token, std::to_string(static_cast<long long>(id)), attempts + 1,
+                           bytes.substr(kHead)});
+  }
+  return taken;
+}
+
+TakeAnswer decode_take(const Reply& r, const std::string& token, TimePoint sent, TimePoint now) {
   const std::string_view word = r.word();
   if (word == "taken") return decode_taken(r, sent);
+  if (word == "bundle") return decode_bundle(r, token, sent);
   if (word == "wait") {
     QueueWaiting w;
     w.look_at = now + Millis(r.at(1).number());
@@ -86,7 +109,7 @@ TakeAnswer decode_take(const Reply& r, TimePoint sent, TimePoint now) {
 size_t own_size(const Reply& r) {
   const std::string_view word = r.word();
   if (word == "taken") return 4 + 4 * static_cast<size_t>(r.at(2).number());
-  return word == "wait" ? 6 : word == "empty" ? 5 : r.size();
+  return word == "wait" ? 6 : word == "empty" || word == "bundle" ? 5 : r.size();
 }
 
 }  // namespace
@@ -149,6 +172,7 @@ Task<TakeAnswer> Queue::ask(TakeRequest request, bool waits, std::string ticket,
   std::string flags = waits ? "w" : "";
   if (request.until_drained) flags += 'e';
   if (request.steal) flags += 's';
+  if (request.together) flags += 'b';
   std::vector<std::string> args{request.token,
                                 std::to_string(to_ms(request.lease)),
                                 std::to_string(std::min(request.count, kMostTaken)),
@@ -161,7 +185,7 @@ Task<TakeAnswer> Queue::ask(TakeRequest request, bool waits, std::string ticket,
   args.insert(args.end(), request.done.begin(), request.done.end());
   const Answer answer = co_await run(scripts::queue_take, parts(kAllParts), args, patience);
   co_await deliver(scripts_, answer.reply, own_size(answer.reply), patience);
-  co_return decode_take(answer.reply, answer.sent, loop_.now());
+  co_return decode_take(answer.reply, request.token, answer.sent, loop_.now());
 }
 
 Task<TakeAnswer> Queue::take(TakeRequest request, TimePoint until, Patience first) {

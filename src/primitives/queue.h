@@ -66,13 +66,16 @@ struct TakeRequest {
   bool steal = false;
   /// Wait only while something is left, delayed or in flight, that may become ready.
   bool until_drained = false;
-  int max_attempts = 0;           ///< one that was tried so often goes to the dead; 0: none does
-  std::string who;                ///< shown to others
+  int max_attempts = 0;  ///< one that was tried so often goes to the dead; 0: none does
+  std::string who;       ///< shown to others
+  /// They end together or not at all: they may come under one receipt, which is cheaper.
+  bool together = false;
   std::vector<std::string> done;  ///< receipts to acknowledge in the same step
 };
 
 struct QueueItem {
-  std::string receipt;  ///< of this delivery
+  std::string receipt;  ///< of this delivery; of one that is TakeRequest::together, perhaps the
+                        ///< same for all
   std::string id;
   int attempt = 0;  ///< this one; of items that nobody has, those that were
   std::string payload;

@@ -61,11 +61,18 @@ class Storm {
     REQUIRE(v.pushed == v.ready + v.delayed + v.in_flight + v.dead + v.done);
     const auto laned = number("ZCARD", "l");
     REQUIRE(v.ready == number("LLEN", "r") + laned);
-    REQUIRE(v.delayed + v.in_flight == number("ZCARD", "t"));
+    long long timed = 0, bodies = 0;  // of a bundle, one and two
+    const redis::Reply fields = w_.server.command({"HKEYS", w_.keys.queue_part("job", "b")});
+    for (const auto& field : fields.elements()) {
+      timed += std::string_view("=!?-*").find(field.text()[0]) == std::string_view::npos;
+      if (field.text()[0] == '&') bodies += 2 - bundles_.at(field.text());
+      if (field.text()[0] == '&') timed += bundles_.at(field.text()) - 1;
+    }
+    REQUIRE(v.delayed + v.in_flight == timed);
     REQUIRE(v.dead == number("ZCARD", "d"));
     const auto padding =
         w_.server.command({"HEXISTS", w_.keys.queue_part("job", "b"), "-"}).number();
-    REQUIRE(number("HLEN", "b") - padding == laned + v.delayed + v.in_flight + 2 * v.dead);
+    REQUIRE(number("HLEN", "b") - padding == laned + v.delayed + v.in_flight + bodies + 2 * v.dead);
     REQUIRE(number("ZCARD", "q") == number("HLEN", "w"));
     REQUIRE(v.waiting <= number("ZCARD", "q"));
   }
@@ -131,6 +138,7 @@ class Storm {
     c.request.lane = pick(2) == 0 ? "" : pick(2) == 0 ? "w1" : "w2";
     c.request.steal = pick(3) == 0;
     if (pick(2) == 0) c.request.max_attempts = 4;
+    c.request.together = pick(2) == 0;
     consumers_.push_back(std::move(c));
   }
 
@@ -146,6 +154,8 @@ class Storm {
   }
 
   void get(Consumer& c, const std::vector<QueueItem>& items) {
+    if (!items.empty() && items[0].receipt[0] == '&')
+      bundles_[items[0].receipt] = static_cast<long long>(items.size());
     for (const auto& item : items) {
       const bool had = std::any_of(c.items.begin(), c.items.end(), [&](const QueueItem& other) {
         return other.id == item.id && other.attempt == item.attempt;
@@ -166,6 +176,7 @@ class Storm {
     const bool crashes = pick(6) == 0;
     consumers_.erase(at);
     if (crashes) return;
+    if (items[0].receipt[0] == '&') return end_bundle(items);
     for (const auto& item : items) {
       const size_t how = pick(8);
       if (how < 5) {
@@ -182,10 +193,31 @@ class Storm {
     }
   }
 
+  void end_bundle(const std::vector<QueueItem>& items) {
+    const std::string& receipt = items[0].receipt;
+    const size_t how = pick(8);
+    if (how >= 5) {
+      w_.nack(receipt, how == 5 ? Millis(pick(20)) : Millis(0),
+              how == 6 ? Fate::dead : Fate::retry);
+      return;
+    }
+    const Acked acked = w_.loop.run(w_.queue.ack(random_token(), {receipt}, w_.patience()));
+    if (acked.count > 0) {
+      REQUIRE(acked.count == static_cast<long long>(items.size()));
+      for (const auto& item : items) {
+        Known& known = known_.at(item.payload);
+        REQUIRE_FALSE(std::exchange(known.done, true));
+        known.excuses--;
+      }
+    }
+    REQUIRE_FALSE(w_.ack(receipt));
+  }
+
   QueueWorld& w_;
   std::mt19937 random_;
   std::vector<Consumer> consumers_;
   std::map<std::string, Known> known_;
+  std::map<std::string, long long> bundles_;  // receipt -> items
   long long pushed_ = 0;
   int next_ = 0;
 };

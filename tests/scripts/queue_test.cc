@@ -53,6 +53,101 @@ TEST_CASE("what is pushed is taken in order, byte for byte, and is gone when ack
   CHECK(view.pushed_per_minute == 4);
 }
 
+/// Takes up to 10 that end together.
+std::vector<QueueItem> bundle(QueueWorld& w, TakeRequest& r, Duration lease = 30s) {
+  r = w.request(10, lease);
+  r.together = true;
+  return w.taken(r);
+}
+
+TEST_CASE("what ends together stands in flight once, and is done, given back or left as one") {
+  QueueWorld w(any_server());
+  const Items items{"a", "", std::string("\0\r\n\xff", 4)};
+  w.push(items);
+  TakeRequest r;
+  const auto taken = bundle(w, r);
+  REQUIRE(taken.size() == 3);
+  for (size_t i = 0; i < 3; ++i) {
+    CHECK(taken[i].payload == items[i]);
+    CHECK(taken[i].attempt == 1);
+    CHECK(taken[i].receipt == "&" + r.token);
+  }
+  CHECK(w.view().in_flight == 3);
+  CHECK(w.server.command({"ZCARD", w.keys.queue_part("job", "t")}).number() == 1);
+  const auto again = w.taken(r);
+  REQUIRE(again.size() == 3);
+  CHECK(again[2].id == taken[2].id);
+
+  // Given back it is one item after the other again.
+  CHECK(w.loop.run(w.queue.nack(random_token(), {taken[0].receipt}, Fate::retry, Duration::zero(),
+                                {}, w.patience())) == 3);
+  CHECK(w.view().returned == 3);
+  CHECK(std::holds_alternative<Taken>(w.ask(w.request(1))));
+  CHECK(bundle(w, r).size() == 2);
+  CHECK(w.loop.run(w.queue.leave(r.token, w.patience())) == 2);
+  CHECK(std::holds_alternative<TakeGone>(w.ask(r)));
+  const auto last = bundle(w, r);
+  REQUIRE(last.size() == 2);
+  CHECK(last[0].attempt == 2);
+
+  // With the next take, beside a single one.
+  w.push({"d"});
+  const auto single = w.take();
+  TakeRequest next = w.request(1);
+  next.done = {single->receipt, last[0].receipt, "&" + random_token()};
+  w.push({"e"});
+  const auto answer = w.ask(next);
+  CHECK(std::get<Taken>(answer).done == 3);
+  CHECK(std::holds_alternative<TakeGone>(w.ask(r)));
+  CHECK(w.view().in_flight == 2);
+  const auto found = w.loop.run(w.queue.ack(
+      random_token(), {last[0].receipt, std::get<Taken>(answer).items[0].receipt}, w.patience()));
+  CHECK(found.count == 1);
+  CHECK(found.gone == Items{last[0].receipt});
+  CHECK(w.view().done == 4);
+}
+
+TEST_CASE("of what ends together, all comes back when the lease ends, at its old place") {
+  QueueWorld w(any_server());
+  w.push({"a", "b", "c"});
+  TakeRequest r;
+  REQUIRE(bundle(w, r, 1ms).size() == 3);
+  w.push({"d"});
+  REQUIRE(w.wait_overdue(3));
+  const auto due = w.loop.run(w.queue.peek(Queue::Part::due, 0, 10, w.patience()));
+  REQUIRE(due.size() == 3);
+  CHECK(due[1].payload == "b");
+  CHECK(due[1].attempts == 1);
+  CHECK(due[1].returned);
+  CHECK(std::holds_alternative<TakeGone>(w.ask(r)));
+  const auto items = w.taken(w.request(10));
+  REQUIRE(items.size() == 4);
+  CHECK(items[0].payload == "a");
+  CHECK(items[0].attempt == 2);
+  CHECK(items[3].attempt == 1);
+  CHECK_FALSE(w.ack("&" + r.token));
+}
+
+TEST_CASE("however many leases have ended, no receipt is given a second time") {
+  QueueWorld w(any_server());
+  std::vector<TakeRequest> requests(4);
+  for (auto& r : requests) {
+    w.push(Items(200, "x"));
+    r = w.request(200, 1ms);
+    r.together = true;
+    REQUIRE(w.taken(r).size() == 200);
+  }
+  w.wait_overdue(800);
+  CHECK(std::holds_alternative<TakeGone>(w.ask(requests[3])));
+  size_t count = 0;
+  while (true) {
+    const auto items = w.taken(w.request(100));
+    if (items.empty()) break;
+    count += items.size();
+  }
+  CHECK(count == 800);
+}
+
 TEST_CASE("ids rise, also over batches and after the last item was taken") {
   QueueWorld w(any_server());
   const Pushed first = w.push({"a", "b", "c"});

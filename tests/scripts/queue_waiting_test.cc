@@ -79,6 +79,32 @@ TEST_CASE("who waits until nothing is left waits for what is delayed or in fligh
   CHECK(w.taken(r, true).at(0).payload == "y");
 }
 
+TEST_CASE(
+    "who is far behind in line looks seldom, and is called when it is the first and that is too "
+    "late") {
+  QueueWorld w(any_server());
+  std::vector<TakeRequest> line(12);
+  for (size_t i = 0; i < line.size(); ++i) {
+    line[i] = w.request();
+    const auto place = w.waiting(line[i]);
+    REQUIRE(place);
+    const Duration look = place->look_at - w.loop.now();
+    CHECK(look < (i < 10 ? 10s : 40s) + 1s);
+    if (i >= 10) CHECK(look > 15s);
+  }
+  PushOptions o;
+  o.delay = 17s;
+  w.push({"later"}, o);
+  CHECK_FALSE(w.mail(line[0]));  // looks before that
+  for (size_t i = 0; i < 11; ++i) w.loop.run(w.queue.leave(line[i].token, w.patience()));
+  const auto message = w.mail(line[11]);
+  REQUIRE(message);
+  CHECK(message->starts_with("look 1"));
+  w.take();
+  CHECK_FALSE(w.mail(line[11]));  // it knows
+  CHECK(w.view().waiting == 1);
+}
+
 TEST_CASE("a producer that waits for room is called when there is some") {
   QueueWorld w(any_server());
   PushOptions o;

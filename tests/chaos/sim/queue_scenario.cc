@@ -122,6 +122,7 @@ class QueueScenario : public Scenario {
       r.lane = lane;
       r.steal = w.chance(20);
       r.max_attempts = w.chance(30) ? 3 : 0;
+      r.together = w.chance(40);
       r.done = std::move(done);
       done.clear();
       std::vector<Operation*> acks = acknowledging(process, r.done);
@@ -164,20 +165,32 @@ class QueueScenario : public Scenario {
                                         const std::vector<std::string>& receipts) {
     std::vector<Operation*> acks;
     for (const std::string& receipt : receipts) {
-      acks.push_back(&w.record("ack", process.name, receipt));
-      acks.back()->with["receipt"] = receipt;
+      for (const std::string& delivery : deliveries(receipt)) {
+        acks.push_back(&w.record("ack", process.name, delivery));
+        acks.back()->with["receipt"] = delivery;
+      }
     }
     return acks;
   }
 
+  /// A receipt for the history, where each names one item.
+  static std::string delivery(const QueueItem& item) {
+    return item.receipt[0] == '&' ? item.receipt + "/" + item.payload : item.receipt;
+  }
+  std::vector<std::string> deliveries(const std::string& receipt) {
+    const auto bundle = bundles_.find(receipt);
+    return bundle == bundles_.end() ? std::vector<std::string>{receipt} : bundle->second;
+  }
+
   void note_taken(Process& process, const TakeRequest& r, const Taken& taken) {
     for (const QueueItem& item : taken.items) {
+      if (item.receipt[0] == '&') bundles_[item.receipt].push_back(delivery(item));
       Operation& take = w.record("take", process.name, r.token);
       // The answer may have been long on its way: the item was given when the lease began.
       take.invoke =
           std::min<int64_t>(take.invoke, (taken.valid_end - r.lease).time_since_epoch() / 1us);
       take.with["item"] = item.payload;
-      take.with["receipt"] = item.receipt;
+      take.with["receipt"] = delivery(item);
       take.with["attempt"] = std::to_string(item.attempt);
       take.with["lease_end"] = std::to_string(taken.valid_end.time_since_epoch() / 1us);
       take.outcome = Operation::Outcome::done;
@@ -198,7 +211,8 @@ class QueueScenario : public Scenario {
                   std::vector<std::string>& done) {
     co_await w.loop().sleep(w.chance(80) ? w.upto(r.lease / 2) : w.upto(3 * r.lease));
     std::vector<std::string> receipts;
-    for (const QueueItem& item : taken.items) receipts.push_back(item.receipt);
+    for (const QueueItem& item : taken.items)
+      if (receipts.empty() || receipts.back() != item.receipt) receipts.push_back(item.receipt);
     if (w.chance(20)) {
       try {
         const redis::Patience p = patience(2s);
@@ -224,8 +238,8 @@ class QueueScenario : public Scenario {
   }
 
   Task<void> acknowledge(Process& process, Queue& queue, std::string receipt) {
-    Operation& ack = w.record("ack", process.name, receipt);
-    ack.with["receipt"] = receipt;
+    const std::vector<std::string> several{receipt};
+    const std::vector<Operation*> acks = acknowledging(process, several);
     std::optional<Acked> acked;
     try {
       const redis::Patience p = patience(6s);
@@ -235,15 +249,21 @@ class QueueScenario : public Scenario {
       acked.emplace(co_await acking);
     } catch (const Error&) {
     }
-    ack.returned = acked ? w.now_us() : Operation::kNoReturn;
-    ack.outcome = !acked                              ? Operation::Outcome::unknown
-                  : acked->again || acked->count == 1 ? Operation::Outcome::done
-                                                      : Operation::Outcome::refused;
+    const bool done =
+        acked && (acked->again || acked->count == static_cast<long long>(acks.size()));
+    for (Operation* ack : acks) {
+      ack->returned = acked ? w.now_us() : Operation::kNoReturn;
+      ack->outcome = !acked ? Operation::Outcome::unknown
+                     : done ? Operation::Outcome::done
+                            : Operation::Outcome::refused;
+    }
   }
 
   Task<void> give_back(Process& process, Queue& queue, std::string receipt) {
-    Operation& nack = w.record("nack", process.name, receipt);
-    nack.with["receipt"] = receipt;
+    for (const std::string& delivery : deliveries(receipt)) {
+      Operation& nack = w.record("nack", process.name, delivery);
+      nack.with["receipt"] = delivery;
+    }
     try {
       const redis::Patience p = patience(6s);
       std::vector<std::string> one{receipt};
@@ -277,6 +297,31 @@ class QueueScenario : public Scenario {
     return item;
   }
 
+  std::vector<Placed> bundle(const std::string& receipt, const std::string& bytes) {
+    Record r(bytes);
+    r.skip(8);
+    const auto size = r.take<uint16_t>();
+    const auto& bodies = part<Hash>("b");
+    const auto entries = bodies.find("*" + receipt.substr(1));
+    if (entries == bodies.end()) {
+      w.violate("queue.counts", "a bundle without its entries");
+      return {};
+    }
+    Record lengths(entries->second);
+    size_t at = 4 * size;
+    std::vector<Placed> items;
+    for (int i = 0; i < size; ++i) {
+      const auto length = lengths.take<uint32_t>();
+      Record entry(entries->second.substr(at, length));
+      at += length;
+      const double id = entry.take<double>();
+      entry.skip(2);
+      items.push_back({id, entry.rest(), "flight"});
+    }
+    if (at != entries->second.size()) w.violate("queue.counts", "a bundle of other lengths");
+    return items;
+  }
+
   /// Every item that is stored, with the place.
   std::vector<Placed> all() {
     std::vector<Placed> items;
@@ -287,13 +332,25 @@ class QueueScenario : public Scenario {
       items.push_back({id, r.rest(), "ready"});
     }
     for (const auto& [field, bytes] : part<Hash>("b")) {
-      if (field[0] == '-' || field[0] == '?') continue;
+      if (field[0] == '-' || field[0] == '?' || field[0] == '*') continue;
+      if (field[0] == '&') {
+        for (Placed& item : bundle(field, bytes)) items.push_back(std::move(item));
+        continue;
+      }
       items.push_back(body(bytes, field[0] == '+'   ? "delayed"
                                   : field[0] == '=' ? "ready"
                                   : field[0] == '!' ? "dead"
                                                     : "flight"));
     }
     return items;
+  }
+
+  double bundled_items() {
+    double count = 0;
+    for (const auto& [field, bytes] : part<Hash>("b")) {
+      if (field[0] == '&') count += static_cast<double>(bundle(field, bytes).size());
+    }
+    return count;
   }
 
   void expect(const char* what, double counted, size_t there) {
@@ -313,18 +370,27 @@ class QueueScenario : public Scenario {
                  waiters = s[7], due = s[8];
     expect("ready", ready, part<List>("r").size());
     expect("laned", laned, part<SortedSet>("l").scores.size());
-    expect("delayed and in flight", delayed + flight, part<SortedSet>("t").scores.size());
+    const std::vector<Placed> items = all();
+    double bundles = 0;
+    for (const auto& [field, bytes] : part<Hash>("b")) bundles += field[0] == '&' ? 1 : 0;
+    const auto timed = std::count_if(items.begin(), items.end(), [](const Placed& item) {
+      return item.place == "delayed" || item.place == "flight";
+    });
+    const double bundled = bundled_items();
+    expect("delayed and in flight", delayed + flight, static_cast<size_t>(timed));
+    expect("timers", delayed + flight - bundled + bundles, part<SortedSet>("t").scores.size());
     expect("dead", dead, part<SortedSet>("d").scores.size());
     expect("in line", waiters, part<SortedSet>("q").scores.size());
     expect("waiters", waiters, part<Hash>("w").size());
     const auto& bodies = part<Hash>("b");
-    expect("bodies", laned + delayed + flight + 2 * dead, bodies.size() - bodies.count("-"));
+    expect("bodies", laned + delayed + flight - bundled + 2 * bundles + 2 * dead,
+           bodies.size() - bodies.count("-"));
     expect("pushed", s[13], static_cast<size_t>(ready + laned + delayed + flight + dead + s[14]));
     const auto& timers = part<SortedSet>("t").order;
     if (!timers.empty() && (due == 0 || due > timers.begin()->first))
       w.violate("queue.due", "the first moment is no lower bound");
     std::set<double> ids;
-    for (const Placed& item : all()) {
+    for (const Placed& item : items) {
       if (!ids.insert(item.id).second)
         w.violate("queue.two_places", fmt::format("item {} is there twice", item.payload));
     }
@@ -346,6 +412,7 @@ class QueueScenario : public Scenario {
   bool lanes_ = false;
   int items_ = 0;
   std::map<std::string, double> ends_;
+  std::map<std::string, std::vector<std::string>> bundles_;  // receipt -> its deliveries
 };
 
 }  // namespace
