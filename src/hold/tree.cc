@@ -96,7 +96,7 @@ bool Services::find() {
     else
       alone = false;
   }
-  return alone;
+  return alone && count > 0;
 }
 
 void signal_tree(int signal, bool wake, pid_t leader, const Spared& spared) {

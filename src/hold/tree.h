@@ -20,7 +20,7 @@ struct Spared {
 };
 
 /// Children of this process that are services for everybody: none of the tree either. True when
-/// there is no other child.
+/// there are some, and no other child; where /proc cannot be read, there are none.
 struct Services {
   static constexpr int kMost = 16;
   pid_t pids[kMost] = {};
