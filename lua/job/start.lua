@@ -17,7 +17,7 @@
   Returns  {granted, lease left ms, attempt, unsent...}  it runs now, under that lease
   Returns  {wait, look again in ms, server ms, pending n, unknown n, names..., unknown names..., unsent...}  it depends on n jobs, some of which nobody has announced
   Returns  {dependency, name, state, code, unsent...}  that one came to another end than wanted, which is this job's end too
-  Returns  {running, who, waits 1|0, for ms}  somebody else runs it, or waits for its dependencies
+  Returns  {running, who, waits 1|0, for ms, unsent...}  somebody else runs it, or waits for its dependencies
   Returns  {done, state, code}  it has succeeded or was skipped before
   Returns  {cycle, names...}  it would wait for itself; nothing was changed
   Returns  {full}  the run has 10,000 jobs
@@ -51,7 +51,15 @@ if own and own.token == token and own.culprit ~= '' and own.state == FAILED then
   return {'dependency', own.culprit, other and other.state or 0, other and other.code or 0}
 end
 if own and own.token ~= token and (own.state == RUNNING or own.state == WAITING) and own.ends > now then
-  return {'running', own.who, own.state == WAITING and 1 or 0, now - (own.state == WAITING and own.asked or own.started)}
+  if own.state == WAITING and own.ends - LIVENESS + SIGN < now and own.ends > now + WINDOW then
+    -- It has not looked for a while: if it does not now, its place is free.
+    own.ends = now + WINDOW
+    redis.call('HSET', jobs, 'j' .. name, pack_job(own))
+    local mailbox = string.match(redis.call('HGET', waiters, own.token) or '', '^%d+ (.*)$')
+    if mailbox then mail(mailbox, 'look 0') end
+  end
+  return send({'running', own.who, own.state == WAITING and 1 or 0,
+    now - (own.state == WAITING and own.asked or own.started)})
 end
 local done = own and (own.state == SUCCEEDED or own.state == SKIPPED)
 if done and own.window == current and not string.find(flags, 'g', 1, true) then
@@ -103,7 +111,7 @@ if came_from[name] then
 end
 
 -- What the dependencies come to.
-local names, pending, unknown, culprit, look = {}, {}, {}, nil, HEARTBEAT
+local names, pending, unknown, culprit, look = {}, {}, {}, nil, next_look()
 for i, edge in ipairs(edges) do names[i] = 'j' .. edge[2] end
 local states = {}
 for first = 1, #names, 5000 do
@@ -165,7 +173,7 @@ if #pending > 0 and not culprit then
 else
   unregister(watch, waiters, token, pending)
 end
--- A job that many wait for wakes 200 of them; those wake the next.
+-- A job that many wait for wakes 500 of them; those wake the next.
 for _, one in ipairs(finished) do wake(watch, waiters, one) end
 if culprit then wake(watch, waiters, name) end
 for _, key in ipairs({jobs, waiters, watch}) do keep_until(key, math.max(own.ends, now), keep) end

@@ -18,7 +18,7 @@ if not lost_after then return redis.error_reply('MISUSE job/wait: the time is no
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- @include lib/job_state
-local pending, unknown, finished, failed, look = {}, {}, {}, nil, HEARTBEAT
+local pending, unknown, finished, failed, look = {}, {}, {}, nil, next_look()
 for _, name in ipairs({unpack(ARGV, 5)}) do
   local raw = redis.call('HGET', jobs, 'j' .. name)
   local refused = other_layout(raw)

@@ -4,7 +4,9 @@ local LAYOUT = 1
 -- token, culprit, who
 local JOB = '<BBI4i4dddddI2c0I2c0I2c0'
 local WAITING, RUNNING, SUCCEEDED, FAILED, SKIPPED = 1, 2, 3, 4, 5
-local HEARTBEAT, LIVENESS, MINUTE, SLICE = 10000, 25000, 60000, 200
+-- So often a waiter looks, so long it lives without; who wants a waiter's place asks it for a sign of life within the window.
+local HEARTBEAT, LIVENESS, SIGN, WINDOW = 30000, 75000, 10000, 5000
+local MINUTE, SLICE = 60000, 500
 local MOST_JOBS, RING = 10000, 64 * 32
 -- @include lib/mail
 
@@ -41,7 +43,7 @@ local function judge(kind, j, lost_after)
   return 'unmet'
 end
 
--- Asks up to 200 of those that wait for a job to look again; the woken ask the next 200. The dead wake nobody, so
+-- Asks up to 500 of those that wait for a job to look again; the woken ask the next 500. The dead wake nobody, so
 -- they are passed over.
 local function wake(watch, waiters, name)
   local called = 0
@@ -61,6 +63,11 @@ local function wake(watch, waiters, name)
       end
     end
   until called > 0
+end
+
+-- When a waiter looks again: not all that came at once look at once for ever.
+local function next_look()
+  return HEARTBEAT - now % 5000
 end
 
 -- Registers the caller to be woken by each of the names.

@@ -251,12 +251,10 @@ local function advance(waited_for)
   end
   leave_line(leaving)
   if st.waiters == 0 then st.roll_end = 0 end
-  if more_dead and not caller then
-    for _, one in ipairs(read_line(0, 200)) do
-      if pulse(one) == 'alive' then
-        first = one
-        break
-      end
+  -- Whoever lives behind them goes on. Should even more be dead, those who look by themselves do.
+  for from = 0, more_dead and not caller and 1900 or -1, 100 do
+    for _, one in ipairs(first and {} or read_line(from, 100)) do
+      if not first and pulse(one) == 'alive' then first = one end
     end
   end
   if first and first.token ~= caller and (given >= 100 or more_dead) then

@@ -122,9 +122,17 @@ local stored = redis.call('HMGET', lock, 'b', 'p')
 slots = stored[1] or ''
 local purged = purge()
 if raw and (st.limit ~= limit or (stored[2] or '') ~= ARGV[10]) then
-  local live = st.holders + st.offers
-  for _, one in ipairs(st.waiters > 0 and read_line(0, 100) or {}) do
-    if one.token ~= token and one.record and one.record.deadline > now then live = live + 1 end
+  local live, dead = st.holders + st.offers, {}
+  local head = live == 0 and st.waiters > 0 and read_line(0, 100) or {}
+  for _, one in ipairs(head) do
+    if one.token ~= token then
+      if one.record and one.record.deadline > now then live = live + 1 else dead[#dead + 1] = one.token end
+    end
+  end
+  -- Behind that many dead somebody may live who asked for the old one.
+  if live == 0 and #head == 100 and st.waiters > 100 then
+    leave_line(dead)
+    return finish({'again', '', 0, 0, st.waiters})
   end
   if live > 0 and (st.limit == 0 or limit == 0 or not string.find(flags, 'z', 1, true)) then
     return {'limit', st.limit, stored[2] or ''}

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "base/duration.h"
 #include "base/error.h"
@@ -46,7 +47,7 @@ Task<void> LeaseKeeper::renew_on() {
       Task<RenewResult> renewal = hooks_.renew(valid_end_ - times_.margin);
       result.emplace(co_await renewal);
       last_failure_.clear();
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {  // what it is that failed, the lease is there
       last_failure_ = error.what();
     }
     const TimePoint now = loop_.now();

@@ -264,7 +264,7 @@ class JobRunner {
     if (!failure.empty()) {
       log::warning(
           fmt::format("could not say that {} does not wait any more ({}): it is noticed "
-                      "within 25s",
+                      "within 75s",
                       what(), failure));
     }
   }

@@ -195,13 +195,14 @@ class Guard {
 
   /// Collects what ended or stopped, and acts on the command's own end.
   void collect() {
-    const bool gone = reap_tree({}, reaper(), true);
+    const bool none = reap_tree({}, reaper(), true);
     if (command_ > 0 || leaving_) return;
     if (shared_.exec_errno.load() != 0) {
       finish(Ending::not_started, 0, true);
       return;
     }
-    if (gone) {
+    const bool all = shared_.tree != Tree::leave || shared_.deadline.ending();
+    if (none || (all && services_.find())) {
       finish_tree(true);
       return;
     }
@@ -226,7 +227,8 @@ class Guard {
     if (!killing()) return;
     // By its number too, for where /proc cannot be read.
     if (command_ > 0) kill(shared_.own_group ? -command_ : command_, SIGKILL);
-    if (killer_.step({}, reaper()))
+    services_.find();
+    if (killer_.step(services_.spared(), reaper()))
       finish_tree(true);
     else if (BootClock::now() >= give_up_at())
       finish_tree(false);
@@ -240,7 +242,10 @@ class Guard {
     return std::max(end, add(killing_since_, seconds(1)));
   }
 
-  void terminate_tree() { signal_tree(SIGTERM, true, shared_.own_group ? command_ : 0, {}); }
+  void terminate_tree() {
+    services_.find();
+    signal_tree(SIGTERM, true, shared_.own_group ? command_ : 0, services_.spared());
+  }
   bool killing() const { return killing_since_ != kNever; }
   void begin_killing() { killing_since_ = std::min(killing_since_, now_); }
 
@@ -299,7 +304,7 @@ class Guard {
     r.ending = ending;
     r.status = status;
     r.tree_ended = tree_ended;
-    if (!tree_ended) describe_tree(r.survivors, sizeof r.survivors, {});
+    if (!tree_ended) describe_tree(r.survivors, sizeof r.survivors, services_.spared());
     shared_.reported.store(true);
     tell(Message::ended, 0);
     if (!shared_.stays) wake_supervisor();
@@ -329,6 +334,7 @@ class Guard {
   int signals_ = -1;
   KernelTimer timer_;
   TreeKiller killer_;
+  Services services_;
   TimePoint now_ = BootClock::now();
   bool closed_ = false;  // the supervisor is gone, or wants us gone
   bool started_ = false;

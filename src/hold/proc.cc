@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/service.h"
+
 namespace dcoord::hold {
 namespace {
 
@@ -197,6 +199,19 @@ void add_children(pid_t pid, int threads, PidList& out) {
     add_numbers(path.get(), s.parent, *s.out);
   };
   for_each_number(task.get(), look, &search);
+}
+
+bool is_service(pid_t pid) {
+  char target[64];
+  const auto length = usable()
+                          ? readlink((Path() << "/proc/" << pid << "/fd/" << kServiceLock).get(),
+                                     target, sizeof target - 1)
+                          : -1;
+  constexpr size_t kPrefix = sizeof kServiceDirectory - 1;
+  if (length <= static_cast<ssize_t>(kPrefix)) return false;
+  target[length] = 0;
+  return strncmp(target, kServiceDirectory, kPrefix) == 0 &&
+         strspn(target + kPrefix, "0123456789") == static_cast<size_t>(length) - kPrefix;
 }
 
 void rename_process(const char* name) {

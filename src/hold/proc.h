@@ -54,6 +54,9 @@ void add_children(pid_t pid, int threads, PidList& out);
 bool for_each_number(const char* directory, void (*visit)(int number, void* context),
                      void* context);
 
+/// Whether that process is a service for everybody, see base/service.h.
+bool is_service(pid_t pid);
+
 /// Gives this process another name, for ps and pkill, in its arguments too.
 void rename_process(const char* name);
 

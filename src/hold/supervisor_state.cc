@@ -97,7 +97,10 @@ void Supervisor::State::look(GuardedRun& run) {
     run.take_over();
   }
   if (run.taken_over()) {
-    const std::vector<pid_t> others = spared_by(run);
+    std::vector<pid_t> others = spared_by(run);
+    Services services;
+    services.find();
+    others.insert(others.end(), services.pids, services.pids + services.count);
     run.step({others.data(), static_cast<int>(others.size())});
   }
   run.arm();

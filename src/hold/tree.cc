@@ -86,6 +86,19 @@ bool Spared::has(pid_t pid) const {
   return false;
 }
 
+bool Services::find() {
+  count = 0;
+  bool alone = true;
+  look_at_children();
+  for (int i = 0; i < family.count; ++i) {
+    if (count < kMost && is_service(family.entries[i].pid))
+      pids[count++] = family.entries[i].pid;
+    else
+      alone = false;
+  }
+  return alone && count > 0;
+}
+
 void signal_tree(int signal, bool wake, pid_t leader, const Spared& spared) {
   if (leader > 0 && kill(-leader, signal) == 0 && wake) kill(-leader, SIGCONT);
   walk(spared, [&](pid_t pid, const ProcessStat& stat, int pidfd) {

@@ -19,6 +19,16 @@ struct Spared {
   bool has(pid_t pid) const;
 };
 
+/// Children of this process that are services for everybody: none of the tree either. True when
+/// there are some, and no other child; where /proc cannot be read, there are none.
+struct Services {
+  static constexpr int kMost = 16;
+  pid_t pids[kMost] = {};
+  int count = 0;
+  bool find();
+  Spared spared() const { return {pids, count}; }
+};
+
 /// Where each process looked at is counted, so that others can see work going on; null for nowhere.
 void count_work(std::atomic<unsigned>* counter);
 

@@ -135,6 +135,7 @@ Task<JobAnswer> JobRun::ask(JobRequest request, Patience patience) {
     co_return decode_ended(r);
   }
   if (word == "running") {
+    co_await deliver(scripts_, r, 4, patience);
     co_return JobRunning{decode_holder(r.at(1).text()), r.at(2).number() == 1, ms(r.at(3))};
   }
   if (word == "done") co_return JobDone{state_of(r.at(1)), static_cast<int>(r.at(2).number())};

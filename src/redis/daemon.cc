@@ -16,11 +16,10 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/service.h"
 
 namespace dcoord::redis {
 namespace {
-
-constexpr int kLockFd = 3;  // the daemon's one descriptor beyond standard input, output and error
 
 /// While it lives an orphan of ours goes to somebody else: the next subreaper above, or init. That
 /// is under a millisecond, in which a guard would have to die for the command's tree to get away
@@ -69,7 +68,19 @@ void close_from(int first) {
   for (int fd = first; fd < (limit > 0 && limit < 65536 ? limit : 65536); ++fd) close(fd);
 }
 
-[[noreturn]] void become(char* const argv[], int lock, int log) {
+/// Makes `lock` the one descriptor that a daemon has beyond standard input, output and error.
+/// Returns where `log` is now.
+int place_lock(int lock, int log) {
+  if (log == kServiceLock) log = dup(log);
+  if (lock == kServiceLock) {
+    fcntl(lock, F_SETFD, 0);
+  } else {
+    dup2(lock, kServiceLock);
+  }
+  return log;
+}
+
+[[noreturn]] void become(char* const argv[], int log) {
   struct sigaction by_default {};
   by_default.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; ++signal) sigaction(signal, &by_default, nullptr);
@@ -79,12 +90,7 @@ void close_from(int first) {
   dup2(null, STDIN_FILENO);
   dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
-  if (lock == kLockFd) {
-    fcntl(lock, F_SETFD, 0);
-  } else {
-    dup2(lock, kLockFd);
-  }
-  close_from(kLockFd + 1);
+  close_from(kServiceLock + 1);
 
   sigset_t none;
   sigemptyset(&none);
@@ -137,8 +143,10 @@ void start_daemon(const std::vector<std::string>& argv, int lock, int log) {
   const pid_t between = fork();
   if (between == 0) {
     setsid();
+    // Before there is a daemon: whoever inherits it as an orphan is to know what it is.
+    log = place_lock(lock, log);
     const pid_t daemon = fork();
-    if (daemon == 0) become(arguments.data(), lock, log);
+    if (daemon == 0) become(arguments.data(), log);
     _exit(daemon < 0 ? errno : 0);
   }
   // It forks and exits, nothing else, so that this wait is over within a millisecond. Where SIGCHLD

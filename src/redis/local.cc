@@ -30,6 +30,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/service.h"
 #include "base/unique_fd.h"
 #include "redis/daemon.h"
 
@@ -228,7 +229,7 @@ Error did_not_start(const LocalPlace& place, off_t start) {
 }  // namespace
 
 LocalPlace user_local_place() {
-  return {fmt::format("/var/tmp/dcoord-{}", geteuid()), {"redis-server", "valkey-server"}};
+  return {fmt::format("{}{}", kServiceDirectory, geteuid()), {"redis-server", "valkey-server"}};
 }
 
 Task<std::string> ensure_local_server(Loop& loop, TimePoint until) {

@@ -130,3 +130,22 @@ server_pid() { dcoord local status --json | sed -n 's/.*"pid":\([0-9]*\).*/\1/p'
   expect_err_has "dcoord: error: local: needs redis-server or valkey-server, and neither is installed"
   expect_err_has "dcoord: hint: install the package redis-server or valkey-server"
 }
+
+@test "local: a server that a command is the first to need is none of what the command leaves behind" {
+  local pid tree inner=(sh -c '"$1" -u local: lock run inner -- true' sh "$DCOORD")
+  start_server
+  for tree in wait kill; do
+    dcoord local stop -q
+    run_split timeout 20 "${ENTER[@]}" "$DCOORD" lock run outer --tree "$tree" -- "${inner[@]}" 3>&-
+    expect_code 0
+    pid=$(server_pid)
+    [[ -n $pid ]]
+  done
+  # Nor of what is ended with it.
+  dcoord local stop -q
+  run_split timeout 20 "${ENTER[@]}" "$DCOORD" lock run outer --max-time 1s --kill-after 1s -- \
+    sh -c '"$1" -u local: lock run inner -- true; trap "" TERM; sleep 60 & wait; sleep 60' sh "$DCOORD" 3>&-
+  expect_code 124
+  [[ -n $(server_pid) ]]
+  stop_server
+}

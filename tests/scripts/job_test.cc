@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
+#include <cstring>
 #include <map>
 #include <random>
 #include <set>
@@ -228,7 +229,7 @@ TEST_CASE("job: once in a window of the server's clock") {
   CHECK(w.granted(b));
 }
 
-TEST_CASE("job: a thousand that wait for one are all told, 200 by each that comes") {
+TEST_CASE("job: a thousand that wait for one are all told, 500 by each that comes") {
   JobWorld w(any_server());
   std::vector<JobRequest> waiting;
   for (int i = 0; i < 1000; ++i) {
@@ -256,7 +257,7 @@ TEST_CASE("job: the dead among those that wait keep nobody else from being told"
   JobWorld w(any_server());
   std::vector<JobRequest> dead;
   // The order of being told is that of the tokens: the dead stand before the one that lives.
-  for (int i = 0; i < 450; ++i) {
+  for (int i = 0; i < 700; ++i) {
     dead.push_back(w.request("w" + std::to_string(i), {success("a")}));
     dead.back().token[0] = '0';
     REQUIRE(w.waits(dead.back()));
@@ -264,7 +265,7 @@ TEST_CASE("job: the dead among those that wait keep nobody else from being told"
   auto lives = w.request("lives", {success("a")});
   lives.token[0] = 'f';
   REQUIRE(w.waits(lives));
-  for (int i = 0; i < 450; ++i) {
+  for (int i = 0; i < 700; ++i) {
     const JobRequest& one = dead[static_cast<size_t>(i)];
     if (i % 2 == 0) {  // gave up
       w.loop.run(w.jobs.leave(one.token, one.name, w.patience()));
@@ -282,13 +283,13 @@ TEST_CASE("job: the dead among those that wait keep nobody else from being told"
 TEST_CASE("job: one that looks whether jobs have ended passes the word on") {
   JobWorld w(any_server());
   std::vector<JobRequest> waiting;
-  for (int i = 0; i < 250; ++i) {
+  for (int i = 0; i < 550; ++i) {
     waiting.push_back(w.request("w" + std::to_string(i), {success("a")}));
     REQUIRE(w.waits(waiting.back()));
   }
   const auto a = w.request("a");
   REQUIRE(w.granted(a));
-  REQUIRE(w.finish(a));  // 200 are told
+  REQUIRE(w.finish(a));  // 500 are told
   const auto looks = w.loop.run(w.jobs.wait(random_token(), {"a", "b"}, Duration::zero(),
                                             w.loop.now(), w.patience(), nullptr));
   CHECK(std::holds_alternative<JobWaiting>(looks));
@@ -306,6 +307,36 @@ TEST_CASE("job: a request that gave up does nothing any more, however late the s
   CHECK(w.as<JobGone>(w.ask(b)));
   CHECK(w.view("b").lost);  // nobody is there
   CHECK(w.waits(w.request("b")));
+}
+
+TEST_CASE("job: who wants the place of one that waits has it asked for a sign of life") {
+  JobWorld w(any_server());
+  const auto a = w.request("a", {success("b")}), other = w.request("a", {success("b")});
+  REQUIRE(w.waits(a));
+  /// As if it had last looked so much earlier.
+  const auto age = [&](Duration by) {
+    std::string record = w.server.command({"HGET", w.keys.jobs("run"), "ja"}).text();
+    double ends = 0;
+    std::memcpy(&ends, record.data() + 10, sizeof ends);
+    ends -= static_cast<double>(by / 1ms);
+    std::memcpy(record.data() + 10, &ends, sizeof ends);
+    w.server.command({"HSET", w.keys.jobs("run"), "ja", record});
+  };
+  const auto left = [&] { return w.view("a").ends - w.view("a").server_time; };
+  CHECK(w.as<JobRunning>(w.ask(other)));
+  CHECK_FALSE(w.called(a));  // it has just looked
+  age(20s);
+  CHECK(w.as<JobRunning>(w.ask(other)));
+  CHECK(w.called(a));
+  CHECK(left() <= 5s);
+  CHECK(w.waits(a));
+  CHECK(left() > 30s);
+  age(20s);
+  CHECK(w.as<JobRunning>(w.ask(other))->waits);
+  CHECK(w.as<JobRunning>(w.ask(other)));
+  age(5s);
+  CHECK(w.waits(other));
+  CHECK(w.as<JobRunning>(w.ask(a)));
 }
 
 TEST_CASE("job: a grant that was given up before it was known of is no attempt") {

@@ -737,6 +737,27 @@ TEST_CASE("who does not wait is not refused because of the dead in line, now or 
   CHECK(w.granted(w.request(), false));
 }
 
+TEST_CASE("who lives behind any number of dead keeps the limit that it asked for, and is told") {
+  LockWorld w(any_server());
+  const auto holder = w.slot(1);
+  REQUIRE(w.granted(holder));
+  std::vector<LockWorld::Request> dead;
+  for (int i = 0; i < 450; ++i) {
+    dead.push_back(w.slot(1));
+    REQUIRE(w.waiting(dead.back()));
+  }
+  const auto alive = w.slot(1);
+  REQUIRE(w.waiting(alive));
+  for (const auto& one : dead) kill_waiter(w, one);
+  w.release(holder);  // drops a hundred
+  CHECK(w.mail(alive) == "look 0");
+  const auto other = w.refused(w.request());
+  REQUIRE(other);
+  CHECK(other->why == Why::limit);
+  CHECK(other->limit == 1);
+  CHECK(w.granted(alive));
+}
+
 TEST_CASE("the line's keys gone, its count heals") {
   LockWorld w(any_server());
   const auto a = w.request();
