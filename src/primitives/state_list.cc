@@ -25,7 +25,7 @@ struct [[gnu::packed]] StoredState {
 static_assert(sizeof(StoredState) == 44 && std::endian::native == std::endian::little);
 
 /// Whether there is such a value; then `value` gets what its record tells.
-bool decode(std::string_view record, long long now, ListedValue& value) {
+bool decode_listed(std::string_view record, long long now, ListedValue& value) {
   StoredState stored;
   if (record.size() < sizeof stored) throw internal_error("the record of a value is too short");
   std::memcpy(&stored, record.data(), sizeof stored);
@@ -133,7 +133,7 @@ Task<std::vector<ListedValue>> list_values(redis::ScriptRunner& runner, const Ke
       const long long now = r.at(1).number();
       for (size_t i = 2; i < r.size(); i += bytes ? 2 : 1, ++name) {
         ListedValue value;
-        if (r.at(i).is_nil() || !decode(r.at(i).text(), now, value)) {
+        if (r.at(i).is_nil() || !decode_listed(r.at(i).text(), now, value)) {
           absent.push_back(std::move(*name));
           continue;
         }
