@@ -32,6 +32,11 @@ namespace {
 
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
+int show_version() {
+  print("dcoord " DCOORD_VERSION "\n");
+  return 0;
+}
+
 /// Once the options are known.
 void configure_log(const Globals& globals, const Environment& environment) {
   log::Settings settings;
@@ -174,11 +179,6 @@ class Run {
         file.empty() ? "it is not installed with this dcoord" : "there is no program `man`");
   }
 
-  static int show_version() {
-    print("dcoord " DCOORD_VERSION "\n");
-    return 0;
-  }
-
   /// `-o WORD` with a word of the verb's own --as means that: `health -o nagios`.
   void take_form(Parsed& parsed) {
     const auto* as = find_long(options_, "as");
@@ -271,6 +271,8 @@ int run(int argc, char** argv, const std::vector<NounEntry>& nouns) {
   const std::string_view first = argc > 1 ? argv[1] : "";
   if (first == "__complete") return run_complete(argc, argv, nouns);
   if (first == "__commands") return run_commands(nouns);
+  // Asked for at every turn, by scripts and by people: it needs nothing of what follows.
+  if (argc == 2 && (first == "--version" || first == "-V")) return finish(show_version());
   auto start = hold::StartState::capture();
   hold::forbid_core_dumps();
   const auto args = split_argv(argc, argv);

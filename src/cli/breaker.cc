@@ -39,21 +39,31 @@ Record summary(const BreakerView& view) {
   return record;
 }
 
-Record detail(const BreakerView& view) {
+Record detail(const BreakerView& view, bool json) {
   Record record = summary(view);
-  const BreakerSettings& s = view.settings;
   record.add("probes_out", view.probes_out)
       .add("probes_succeeded", view.probes_succeeded)
       .add("all_calls", view.all_calls)
-      .add("all_failures", view.all_failures)
-      .add("failure_threshold", s.failures)
-      .add("failure_rate", s.rate)
-      .add("min_calls", s.min_calls)
-      .add("sampling_duration_ms", to_ms(s.window))
-      .add("recovery_timeout_ms", to_ms(s.recovery))
-      .add("recovery_max_ms", to_ms(s.longest_recovery))
-      .add("probes", s.probes)
-      .add("min_reporters", s.reporters);
+      .add("all_failures", view.all_failures);
+  const BreakerSettings& s = view.settings;
+  // An operator's word stores none: those of the first use will count.
+  const bool stored = s.probes > 0;
+  const auto add = [&](const char* setting, long long value) {
+    if (stored)
+      record.add(setting, value);
+    else if (json)
+      record.add_null(setting);
+    else
+      record.add(setting, "not set yet");
+  };
+  add("failure_threshold", s.failures);
+  add("failure_rate", s.rate);
+  add("min_calls", s.min_calls);
+  add("sampling_duration_ms", to_ms(s.window));
+  add("recovery_timeout_ms", to_ms(s.recovery));
+  add("recovery_max_ms", to_ms(s.longest_recovery));
+  add("probes", s.probes);
+  add("min_reporters", s.reporters);
   std::vector<Record> reporters;
   for (const auto& [reporter, at] : view.reporters) {
     Record one;
@@ -72,24 +82,19 @@ Verb status_verb() {
   verb.declare = [name](OptionSet& set) {
     set.positional("NAME", "breaker", *name, "name of the breaker");
   };
-  verb.run = [name](Context& context) {
+  batchable(verb, [name](Context& context) -> Task<int> {
     check_name(*name, "breaker name");
     const Keys keys(context.config().key_namespace);
     Breaker breaker(context.scripts(), keys, *name);
-    const BreakerView view =
-        context.loop().run(breaker.status(kShownReporters, context.patience()));
+    Task<BreakerView> asking = breaker.status(kShownReporters, context.patience());
+    const BreakerView view = co_await asking;
     if (!view.known) log::note(0, fmt::format("breaker '{}' has not been used yet", *name));
-    context.printer().print(view.known ? detail(view) : summary(view));
-    switch (view.state) {
-      case BreakerState::open:
-        return to_int(ExitCode::no);
-      case BreakerState::half_open:
-        return to_int(ExitCode::half_open);
-      case BreakerState::closed:
-        break;
-    }
-    return to_int(ExitCode::ok);
-  };
+    const bool json = context.json();
+    context.printer().print(view.known ? detail(view, json) : summary(view));
+    co_return to_int(view.state == BreakerState::open        ? ExitCode::no
+                     : view.state == BreakerState::half_open ? ExitCode::half_open
+                                                             : ExitCode::ok);
+  });
   return verb;
 }
 
@@ -99,16 +104,18 @@ Verb list_verb() {
   verb.summary = "all breakers and their states";
   verb.usage = "";
   verb.examples = {"dcoord breaker list", "dcoord breaker list --json"};
-  verb.run = [](Context& context) {
+  batchable(verb, [](Context& context) -> Task<int> {
     const Keys keys(context.config().key_namespace);
-    const auto views =
-        context.loop().run(list_breakers(context.scripts(), keys, context.patience()));
+    Task<std::vector<BreakerView>> listing =
+        list_breakers(context.scripts(), keys, context.patience());
+    const std::vector<BreakerView> views = co_await listing;
     std::vector<Record> records;
     records.reserve(views.size());
     for (const BreakerView& view : views) records.push_back(summary(view));
     context.printer().print(records);
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
+  verb.several_steps = [] { return true; };
   return verb;
 }
 
@@ -124,18 +131,16 @@ struct ForceOptions {
 };
 
 /// What an operator does to a breaker; `action` gets its token and who asks.
-int force(Context& context, const ForceOptions& o,
-          const std::function<Task<BreakerView>(Breaker&, std::string, Holder)>& action) {
+Task<int> force(Context& context, const ForceOptions& o,
+                std::function<Task<BreakerView>(Breaker&, std::string, Holder)> action) {
   check_name(o.name, "breaker name");
   const Keys keys(context.config().key_namespace);
   Breaker breaker(context.scripts(), keys, o.name);
-  const BreakerView view = context.loop().run(
-      action(breaker, request_token(o.request_id), this_process(owner_id(), "", "")));
-  if (!view.known) {
-    log::note(1, fmt::format("nothing is known of breaker '{}'", o.name));
-    return to_int(ExitCode::no);
-  }
-  return to_int(ExitCode::ok);
+  Task<BreakerView> acting =
+      action(breaker, request_token(o.request_id), this_process(owner_id(), "", ""));
+  const BreakerView view = co_await acting;
+  if (!view.known) log::note(1, fmt::format("nothing is known of breaker '{}'", o.name));
+  co_return to_int(view.known ? ExitCode::ok : ExitCode::no);
 }
 
 Verb trip_verb() {
@@ -149,11 +154,11 @@ Verb trip_verb() {
     o->declare(set);
     o->declare_id(set);
   };
-  verb.run = [o](Context& context) {
-    return force(context, *o, [&](Breaker& breaker, std::string token, Holder who) {
+  batchable(verb, [o](Context& context) {
+    return force(context, *o, [&context](Breaker& breaker, std::string token, Holder who) {
       return breaker.trip(std::move(token), std::move(who), context.patience());
     });
-  };
+  });
   return verb;
 }
 
@@ -169,7 +174,7 @@ Verb hold_open_verb() {
     set.positional("DUR", "", o->length, "for how long: 30m, 2h, or inf");
     o->declare_id(set);
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) {
     const auto length = parse_duration(o->length);
     const bool fits = length && (*length == kForever || *length <= std::chrono::hours(24 * 366));
     if (!fits || *length <= Duration::zero()) {
@@ -177,10 +182,11 @@ Verb hold_open_verb() {
           fmt::format("'{}' is no time to hold a breaker open for", log::printable(o->length)),
           "30m, 2h, up to 366d, or inf");
     }
-    return force(context, *o, [&](Breaker& breaker, std::string token, Holder who) {
-      return breaker.hold_open(std::move(token), *length, std::move(who), context.patience());
-    });
-  };
+    return force(
+        context, *o, [&context, time = *length](Breaker& breaker, std::string token, Holder who) {
+          return breaker.hold_open(std::move(token), time, std::move(who), context.patience());
+        });
+  });
   return verb;
 }
 
@@ -195,11 +201,11 @@ Verb reset_verb() {
     o->declare(set);
     o->declare_id(set);
   };
-  verb.run = [o](Context& context) {
-    return force(context, *o, [&](Breaker& breaker, std::string token, Holder who) {
+  batchable(verb, [o](Context& context) {
+    return force(context, *o, [&context](Breaker& breaker, std::string token, Holder who) {
       return breaker.reset(std::move(token), std::move(who), context.patience());
     });
-  };
+  });
   return verb;
 }
 

@@ -62,7 +62,7 @@ void print_permit(Context& context, const std::string& name, const std::string& 
   }
 }
 
-int allow(Context& context, const AllowOptions& o) {
+Task<int> allow(Context& context, const AllowOptions& o) {
   BreakerWanted wanted = o.breaker.wanted();
   o.permit.check();
   const std::string token = request_token(o.request_id);
@@ -70,19 +70,20 @@ int allow(Context& context, const AllowOptions& o) {
   BreakerAnswer answer;
   try {
     Breaker breaker(context.scripts(), keys, o.breaker.name);
-    answer = context.loop().run(
-        breaker.allow(token, std::move(wanted), o.permit.ttl, context.patience()));
+    Task<BreakerAnswer> asking =
+        breaker.allow(token, std::move(wanted), o.permit.ttl, context.patience());
+    answer = co_await asking;
   } catch (const Error& error) {
     if (!o.breaker.goes_on_without(error)) throw;
     print_permit(context, o.breaker.name, "", "unknown");
-    return to_int(ExitCode::ok);
+    co_return to_int(ExitCode::ok);
   }
   o.breaker.compare(answer.view.settings);
   if (answer.what == BreakerAnswer::What::refused)
     throw breaker_refusal(answer.view, static_cast<int>(o.open_code));
   const Permit permit{token, answer.epoch, o.breaker.name};
   print_permit(context, o.breaker.name, permit.text(), breaker_state_word(answer.view.state));
-  return to_int(ExitCode::ok);
+  co_return to_int(ExitCode::ok);
 }
 
 struct RecordOptions {
@@ -91,7 +92,7 @@ struct RecordOptions {
   std::string outcome, permit, request_id;
 };
 
-int record(Context& context, const RecordOptions& o) {
+Task<int> record(Context& context, const RecordOptions& o) {
   static const std::map<std::string, BreakerOutcome> outcomes{{"success", BreakerOutcome::success},
                                                               {"failure", BreakerOutcome::failure},
                                                               {"ignored", BreakerOutcome::ignored}};
@@ -117,12 +118,13 @@ int record(Context& context, const RecordOptions& o) {
   BreakerRecorded recorded;
   try {
     Breaker breaker(context.scripts(), keys, o.breaker.name);
-    recorded = context.loop().run(breaker.record(permit.token, permit.epoch, outcome->second,
-                                                 o.reporter.name(), std::move(who),
-                                                 std::move(wanted), context.patience()));
+    Task<BreakerRecorded> telling =
+        breaker.record(permit.token, permit.epoch, outcome->second, o.reporter.name(),
+                       std::move(who), std::move(wanted), context.patience());
+    recorded = co_await telling;
   } catch (const Error& error) {
     if (!o.breaker.goes_on_without(error)) throw;
-    return to_int(ExitCode::ok);
+    co_return to_int(ExitCode::ok);
   }
   o.breaker.compare(recorded.view.settings);
   if (!recorded.counted) {
@@ -138,7 +140,7 @@ int record(Context& context, const RecordOptions& o) {
         .add("state", breaker_state_word(recorded.view.state));
     context.printer().print(result);
   }
-  return to_int(ExitCode::ok);
+  co_return to_int(ExitCode::ok);
 }
 
 }  // namespace
@@ -160,7 +162,7 @@ Verb breaker_allow_verb() {
              "identity of this request: asked again with the same one, it is the same permit")
         .from_environment = false;
   };
-  verb.run = [o](Context& context) { return allow(context, *o); };
+  batchable(verb, [o](Context& context) { return allow(context, *o); });
   return verb;
 }
 
@@ -186,7 +188,7 @@ Verb breaker_record_verb() {
              "without a permit: identity of this request, which is counted once")
         .from_environment = false;
   };
-  verb.run = [o](Context& context) { return record(context, *o); };
+  batchable(verb, [o](Context& context) { return record(context, *o); });
   return verb;
 }
 

@@ -163,15 +163,19 @@ Verb list_verb() {
   verb.name = "list";
   verb.summary = "all elections";
   verb.examples = {"dcoord elect list", "dcoord elect list --json"};
-  verb.run = [](Context& context) {
+  batchable(verb, [](Context& context) -> Task<int> {
     const Keys keys(context.config().key_namespace);
-    const auto views = context.loop().run(
-        list_locks(context.scripts(), keys, LockKind::elect, {.waiters = 100}, context.patience()));
+    LockListing wish;
+    wish.waiters = 100;
+    Task<std::vector<LockView>> listing =
+        list_locks(context.scripts(), keys, LockKind::elect, std::move(wish), context.patience());
+    const std::vector<LockView> views = co_await listing;
     std::vector<output::Election> elections;
     for (const auto& view : views) elections.push_back({view});
     context.printer().print(elections);
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
+  verb.several_steps = [] { return true; };
   return verb;
 }
 

@@ -14,7 +14,8 @@ void ElectOptions::declare(OptionSet& set) {
   set.text("--proposal", "TEXT", proposal, "shown to those that observe the election, 200 bytes");
   set.choice("--restart", "WHEN", restart, {"never", "on-failure", "always"},
              "run a command that ends while it leads again, after a pause that grows, what it left "
-             "in the background killed; never: resign and leave with its code");
+             "in the background killed; never: resign and leave with its code; a --max-time that "
+             "is over ends the campaign all the same, with 124");
   set.text("--on-acquired", "CMD", on_acquired,
            "shell command to run, for at most 10s, before the command of each term");
   set.duration("--min-tenure", min_tenure,

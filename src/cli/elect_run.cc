@@ -14,6 +14,7 @@
 #include "cli/elect_verbs.h"
 #include "cli/held.h"
 #include "cli/held_lease.h"
+#include "cli/lock_options.h"
 #include "cli/notifier.h"
 #include "cli/quorum_options.h"
 #include "cli/take.h"
@@ -86,7 +87,9 @@ class ElectRun {
           refused != nullptr && refused->why == LockRefused::Why::revoked) {
         co_return std::nullopt;  // told to step down between the grant and its claim
       }
-      throw not_elected(answer);
+      Task<Error> telling = not_elected(answer);
+      const Error refusal = co_await telling;
+      throw refusal;
     }
     Task<std::optional<Finish>> leading = lead(token, *granted);
     co_return co_await leading;
@@ -119,19 +122,56 @@ class ElectRun {
     });
   }
 
-  Error not_elected(const LockAnswer& answer) const {
+  /// What is stored of the election, the log of what became of its leaders too; nothing when it
+  /// cannot be had soon. It is asked for messages only.
+  Task<std::optional<LockView>> look() {
+    const redis::Patience patience{
+        add(loop().now(), std::min<Duration>(2s, context_.config().command_timeout)), kNever};
+    std::optional<LockView> view;
+    try {
+      Task<LockView> showing = election_->show(0, patience);
+      view.emplace(co_await showing);
+    } catch (const Error&) {  // the message says less, then
+    }
+    co_return view;
+  }
+
+  Task<Error> not_elected(const LockAnswer& answer) {
     if (const auto* refused = std::get_if<LockRefused>(&answer);
         refused != nullptr &&
         (refused->why == LockRefused::Why::servers || refused->why == LockRefused::Why::limit)) {
       o_.command.tell_status("error", to_int(ExitCode::config));
-      return kept_otherwise(what(), *refused);
+      co_return kept_otherwise(what(), *refused);
     }
     std::string leader = "somebody else";
     if (const auto* waiting = std::get_if<LockWaiting>(&answer)) leader = waiting->holder.label;
     if (const auto* held = std::get_if<LockHeld>(&answer)) leader = held->holder.label;
     o_.command.tell_status("refused", to_int(ExitCode::refused));
-    return Error(ExitCode::refused, "not_leader",
-                 fmt::format("not elected in {}: {} leads", what(), leader));
+    std::string why = leader + " leads";
+    Task<std::optional<LockView>> looking = look();
+    const std::optional<LockView> view = co_await looking;
+    if (view && !view->holders.empty() && view->holders[0].resting) {
+      const LockParty& last = view->holders[0];
+      why = fmt::format("nobody leads for another {}: the least time of {} lasts",
+                        format_age(last.lease_left), last.who.label);
+    }
+    co_return Error(ExitCode::refused, "not_leader",
+                    fmt::format("not elected in {}: {}", what(), why));
+  }
+
+  /// Why the lease was lost; that an operator took it away at once, without telling the server to
+  /// ask us to stop, is found in the log.
+  Task<LossReason> reason_of(LossReason loss, long long fence) {
+    if (!loss.unknown) co_return loss;
+    Task<std::optional<LockView>> looking = look();
+    const std::optional<LockView> view = co_await looking;
+    if (!view) co_return loss;
+    for (const LockEvent& event : view->log) {
+      if (event.fence != fence || event.what != LockEvent::What::broken) continue;
+      loss.revoked = true;
+      loss.text = "it was taken away at once by " + describe_holder(event.by, std::nullopt);
+    }
+    co_return loss;
   }
 
   Task<std::optional<Finish>> lead(std::string token, LockGranted granted) {
@@ -168,9 +208,12 @@ class ElectRun {
       o_.command.tell_status("interrupted", 128 + *signal);
       co_return Finish{0, *signal};
     }
+    std::optional<LossReason> loss = lease.loss();
     if (lost) {
+      Task<LossReason> telling = reason_of(*loss, granted.fence);
+      loss = co_await telling;
       notifier_.tell("STATUS=lost " + what());
-      Task<void> after = o_.command.run_on_lost(context_, env, *lease.loss());
+      Task<void> after = o_.command.run_on_lost(context_, env, *loss);
       co_await after;
       if (const int asked = supervisor_.asked_to_end(); asked != 0 && lease.trees_ended()) {
         o_.command.tell_status("interrupted", 128 + asked);
@@ -179,11 +222,11 @@ class ElectRun {
       if (!o_.once && lease.trees_ended()) {
         log::warning(
             fmt::format("lost {} (term {}): {}; the command was stopped, campaigning again", what(),
-                        granted.term, lease.loss()->text));
+                        granted.term, loss->text));
         co_return std::nullopt;
       }
     }
-    co_return o_.command.finish(context_, outcome, lease.loss(), what());
+    co_return o_.command.finish(context_, outcome, loss, what());
   }
 
   ElectTerm::Environment environment(const std::string& token, const LockGranted& granted) const {

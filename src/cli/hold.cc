@@ -61,8 +61,10 @@ Task<void> LeaseKeeper::renew_on() {
     }
     if (result) {
       const bool revoked = std::get<primitives::LockLost>(*result).revoked;
-      hooks_.lost({revoked, revoked ? "it was taken away by an operator"
-                                    : "the server no longer knows the lease"});
+      hooks_.lost(
+          {revoked,
+           revoked ? "it was taken away by an operator" : "the server no longer knows the lease",
+           !revoked});
       co_return;
     }
     if (now >= valid_end_ - times_.margin) {

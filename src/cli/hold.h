@@ -16,7 +16,8 @@ namespace dcoord::cli {
 /// Why a lease was lost, for the message.
 struct LossReason {
   bool revoked = false;
-  std::string text;  ///< "its lease ended", "Redis did not answer in time: ..."
+  std::string text;      ///< "its lease ended", "Redis did not answer in time: ..."
+  bool unknown = false;  ///< the server answers that it knows no such lease
 };
 
 /// Keeps a lease alive while something is held: renews it, hears of its revocation, and tells the

@@ -42,11 +42,14 @@ Record to_record(const JobView& job, const output::JobGraph& graph) {
   return record;
 }
 
-std::vector<JobView> jobs_of(Context& context, const std::string& run, const std::string& name) {
+Task<std::vector<JobView>> jobs_of(Context& context, std::string run, std::string name) {
   const Keys keys(context.config().key_namespace);
-  JobRun jobs(context.loop(), context.scripts(), keys, run);
-  return context.loop().run(jobs.show(name, context.patience()));
+  JobRun jobs(context.loop(), context.scripts(), keys, std::move(run));
+  Task<std::vector<JobView>> showing = jobs.show(std::move(name), context.patience());
+  co_return co_await showing;
 }
+
+bool always() { return true; }
 
 Verb show_verb() {
   struct Options {
@@ -63,13 +66,16 @@ Verb show_verb() {
     set.positional("NAME", "job", o->name, "name of the job");
     o->run.declare(set);
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     check_name(o->name, "job name");
-    const auto found = jobs_of(context, o->run.name(), o->name);
-    if (found.empty()) return to_int(ExitCode::no);
-    // What it still waits for, the others tell.
-    const auto all =
-        found[0].state == JobState::waiting ? jobs_of(context, o->run.name(), "") : found;
+    Task<std::vector<JobView>> asking = jobs_of(context, o->run.name(), o->name);
+    const std::vector<JobView> found = co_await asking;
+    if (found.empty()) co_return to_int(ExitCode::no);
+    std::vector<JobView> all = found;
+    if (found[0].state == JobState::waiting) {  // what it still waits for, the others tell
+      asking = jobs_of(context, o->run.name(), "");
+      all = co_await asking;
+    }
     const JobView& job = found[0];
     Record record = to_record(job, output::JobGraph(all));
     record.add("after", output::JobGraph::after(job))
@@ -77,8 +83,9 @@ Verb show_verb() {
         .add("user", job.who.user);
     if (!job.culprit.empty()) record.add("ended_with", job.culprit);
     context.printer().print(record);
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
+  verb.several_steps = always;
   return verb;
 }
 
@@ -90,23 +97,27 @@ Verb list_verb() {
   verb.usage = "[--run ID]";
   verb.examples = {"dcoord job list --run 4711", "dcoord job list --json"};
   verb.declare = [o](OptionSet& set) { o->declare(set); };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     std::vector<std::string> runs;
     if (o->given()) {
       runs.push_back(o->name());
     } else {
       const Keys keys(context.config().key_namespace);
-      runs = context.loop().run(list_job_runs(context.scripts(), keys, context.patience()));
+      Task<std::vector<std::string>> listing =
+          list_job_runs(context.scripts(), keys, context.patience());
+      runs = co_await listing;
     }
     std::vector<Record> records;
     for (const auto& run : runs) {
-      const auto jobs = jobs_of(context, run, "");
+      Task<std::vector<JobView>> asking = jobs_of(context, run, "");
+      const std::vector<JobView> jobs = co_await asking;
       const output::JobGraph graph(jobs);
       for (const auto& job : jobs) records.push_back(to_record(job, graph));
     }
     context.printer().print(records);
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
+  verb.several_steps = always;
   return verb;
 }
 
@@ -127,11 +138,12 @@ Verb graph_verb() {
     o->run.declare(set);
     set.choice("--as", "FORM", o->as, {"tree", "dot", "mermaid"}, "in which form");
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     const bool json = context.json();
     if (json && o->as != "tree") throw usage_error("--json and --as contradict each other");
     const std::string run = o->run.name();
-    const auto jobs = jobs_of(context, run, "");
+    Task<std::vector<JobView>> asking = jobs_of(context, run, "");
+    const std::vector<JobView> jobs = co_await asking;
     const output::JobGraph graph(jobs);
     if (json)
       context.printer().print(graph.record(run));
@@ -139,8 +151,9 @@ Verb graph_verb() {
       output::write_out(o->as == "dot"       ? graph.dot()
                         : o->as == "mermaid" ? graph.mermaid()
                                              : graph.tree());
-    return to_int(jobs.empty() ? ExitCode::no : ExitCode::ok);
-  };
+    co_return to_int(jobs.empty() ? ExitCode::no : ExitCode::ok);
+  });
+  verb.several_steps = always;
   return verb;
 }
 

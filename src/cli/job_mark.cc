@@ -22,20 +22,21 @@ struct MarkOptions {
   Duration keep = std::chrono::hours(24 * 7);
 };
 
-int mark(Context& context, const MarkOptions& o, JobState state) {
+Task<int> mark(Context& context, const MarkOptions& o, JobState state) {
   check_name(o.name, "job name");
   if (o.keep == kForever) throw usage_error("--keep must end some time");
   const Keys keys(context.config().key_namespace);
   JobRun jobs(context.loop(), context.scripts(), keys, o.run.name());
-  const auto result = context.loop().run(
-      jobs.mark(o.name, state, this_process(owner_id(), "", ""), o.keep, context.patience()));
+  Task<JobRun::Marked> marking =
+      jobs.mark(o.name, state, this_process(owner_id(), "", ""), o.keep, context.patience());
+  const JobRun::Marked result = co_await marking;
   if (result.what == JobRun::Marked::What::running) {
     throw Error(ExitCode::refused, "running",
                 fmt::format("job '{}' of run '{}' is run by {}", o.name, jobs.run(),
                             describe_holder(result.who, std::nullopt)),
                 "stop it first, or wait for the end of its lease");
   }
-  return to_int(result.what == JobRun::Marked::What::absent ? ExitCode::no : ExitCode::ok);
+  co_return to_int(result.what == JobRun::Marked::What::absent ? ExitCode::no : ExitCode::ok);
 }
 
 void declare_mark(MarkOptions& o, OptionSet& set) {
@@ -60,7 +61,7 @@ Verb job_mark_verb() {
     declare_mark(*o, set);
     set.duration("--keep", o->keep, "how long the run is remembered after its latest change");
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) {
     const std::map<std::string, JobState> states{{"succeeded", JobState::succeeded},
                                                  {"failed", JobState::failed},
                                                  {"skipped", JobState::skipped}};
@@ -70,7 +71,7 @@ Verb job_mark_verb() {
           fmt::format("STATE is succeeded, failed or skipped, not '{}'", log::printable(o->state)));
     }
     return mark(context, *o, state->second);
-  };
+  });
   return verb;
 }
 
@@ -85,7 +86,7 @@ Verb job_reset_verb() {
     set.positional("NAME", "job", o->name, "name of the job");
     declare_mark(*o, set);
   };
-  verb.run = [o](Context& context) { return mark(context, *o, JobState::unknown); };
+  batchable(verb, [o](Context& context) { return mark(context, *o, JobState::unknown); });
   return verb;
 }
 

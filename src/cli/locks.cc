@@ -72,14 +72,20 @@ std::vector<ThingKind> all_kinds() {
 }
 
 std::vector<Thing> find_things(Context& context, SurveyWish wish) {
+  return context.loop().run(finding_things(context, std::move(wish)));
+}
+
+Task<std::vector<Thing>> finding_things(Context& context, SurveyWish wish) {
   const Keys keys(context.config().key_namespace);
   // A long list is many answers, each of which comes soon.
   const redis::Patience patience = context.patience(context.config().command_timeout + 30s);
-  auto things = things_of(context.loop().run(
-      survey(context.loop(), context.scripts(), keys, std::move(wish), patience)));
+  Task<Survey> surveying =
+      survey(context.loop(), context.scripts(), keys, std::move(wish), patience);
+  Survey found = co_await surveying;
+  std::vector<Thing> things = things_of(std::move(found));
   LeftBehind left_behind;
   for (Thing& thing : things) left_behind.judge(thing);
-  return things;
+  co_return things;
 }
 
 const char* kind_name(ThingKind kind) {

@@ -25,6 +25,10 @@ struct ListOptions {
   Duration interval = 2s;
   std::optional<long long> count;
 
+  void check() const {
+    if (stale && held) throw usage_error("--stale and --held contradict each other");
+    if (interval < 100ms) throw usage_error("--interval is at least 100ms");
+  }
   bool shows(const Thing& thing) const {
     const auto state = thing.state();
     return (!stale || state == LockView::State::stale) &&
@@ -56,12 +60,13 @@ void sort_by(const std::string& key, std::vector<Thing>& things) {
     std::stable_sort(things.begin(), things.end(), before);
 }
 
-std::vector<Thing> read(Context& context, const ListOptions& o) {
-  auto things = find_things(context, o.filter.wish(all_kinds()));
+Task<std::vector<Thing>> read(Context& context, const ListOptions& o) {
+  Task<std::vector<Thing>> finding = finding_things(context, o.filter.wish(all_kinds()));
+  std::vector<Thing> things = co_await finding;
   std::erase_if(things, [&](const Thing& thing) { return !o.shows(thing); });
   sort_by("name", things);
   if (o.sort != "name") sort_by(o.sort, things);
-  return things;
+  co_return things;
 }
 
 /// What of a thing is worth a line when it changes: not its times.
@@ -96,7 +101,7 @@ class Watch {
   /// False when enough was printed, or nobody reads it any more.
   bool look() {
     std::map<Key, Thing> now;
-    for (auto& thing : read(context_, o_)) {
+    for (auto& thing : context_.loop().run(read(context_, o_))) {
       const Key key{thing.kind, thing.view.name};
       const auto before = last_.find(key);
       const bool same = before != last_.end() && face_of(before->second) == face_of(thing);
@@ -149,13 +154,20 @@ Verb locks_list_verb() {
     set.integer("--count", "N", o->count, 1, 1000000000, "with --watch: leave after N lines")
         .from_environment = false;
   };
-  verb.run = [o](Context& context) {
-    if (o->stale && o->held) throw usage_error("--stale and --held contradict each other");
-    if (o->interval < 100ms) throw usage_error("--interval is at least 100ms");
-    if (o->watch) return Watch(context, *o).run();
-    context.printer().print(read(context, *o));
-    return to_int(ExitCode::ok);
+  batchable(verb, [o](Context& context) -> Task<int> {
+    o->check();
+    Task<std::vector<Thing>> reading = read(context, *o);
+    const std::vector<Thing> things = co_await reading;
+    context.printer().print(things);
+    co_return to_int(ExitCode::ok);
+  });
+  verb.run = [o, once = verb.run](Context& context) {
+    if (!o->watch) return once(context);
+    o->check();
+    return Watch(context, *o).run();
   };
+  verb.batch_refusal = [o] { return std::string(o->watch ? "it goes on and on" : ""); };
+  verb.several_steps = [] { return true; };
   return verb;
 }
 

@@ -32,6 +32,7 @@ inline constexpr int kMostWaiters = 1000;
 
 /// Reads it, and judges what is left behind.
 std::vector<primitives::Thing> find_things(Context& context, primitives::SurveyWish wish);
+Task<std::vector<primitives::Thing>> finding_things(Context& context, primitives::SurveyWish wish);
 
 /// A kind as people call it: "election" for elect.
 const char* kind_name(primitives::ThingKind kind);

@@ -61,7 +61,7 @@ bool parse_bool(std::string_view value, const Origin& origin) {
 }
 
 Option& OptionSet::add(std::string_view names, std::string_view value_name, std::string help) {
-  if (options_.empty()) options_.reserve(32);
+  if (options_.empty()) options_.reserve(48);  // moving one is dear, and few commands have more
   Option& option = options_.emplace_back();
   while (!names.empty()) {
     const auto comma = names.find(',');

@@ -113,9 +113,10 @@ Verb queue_list_verb() {
   verb.summary = "all queues";
   verb.usage = "";
   verb.examples = {"dcoord queue list"};
-  verb.run = [](Context& context) {
+  batchable(verb, [](Context& context) -> Task<int> {
     const Keys keys(context.config().key_namespace);
-    const auto views = context.loop().run(list_queues(context.scripts(), keys, context.patience()));
+    Task<std::vector<QueueView>> listing = list_queues(context.scripts(), keys, context.patience());
+    const std::vector<QueueView> views = co_await listing;
     std::vector<output::Record> records;
     for (const QueueView& view : views) {
       output::Record record = record_of(view);
@@ -128,8 +129,9 @@ Verb queue_list_verb() {
       records.push_back(std::move(record));
     }
     context.printer().print(records);
-    return to_int(ExitCode::ok);
-  };
+    co_return to_int(ExitCode::ok);
+  });
+  verb.several_steps = [] { return true; };
   return verb;
 }
 
@@ -144,14 +146,16 @@ Verb queue_peek_verb() {
     declare_name(*o, set);
     set.integer("--count", "N", o->count, 1, 100000, "how many at most");
   };
-  verb.run = [o](Context& context) {
+  batchable(verb, [o](Context& context) -> Task<int> {
     check_name(o->name, "queue name");
     const Keys keys(context.config().key_namespace);
     Queue queue(context.loop(), context.scripts(), keys, o->name);
-    const auto items = context.loop().run(queue.next(o->count, context.patience()));
+    Task<std::vector<PeekedItem>> looking = queue.next(o->count, context.patience());
+    const std::vector<PeekedItem> items = co_await looking;
     print_items(context, items, false);
-    return to_int(items.empty() ? ExitCode::no : ExitCode::ok);
-  };
+    co_return to_int(items.empty() ? ExitCode::no : ExitCode::ok);
+  });
+  verb.several_steps = [] { return true; };  // many items are several calls
   return verb;
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "base/duration.h"
@@ -251,10 +250,12 @@ Task<void> QueueWorker::fail(QueueItem item, ItemEnd end) {
 }
 
 Duration QueueWorker::delay_after(int attempt) const {
-  const double factor = std::pow(o_.backoff, attempt - 1);
-  const double delay = static_cast<double>(o_.retry_delay.count()) * factor;
-  if (!(delay < static_cast<double>(kLongestDelay.count())))
-    return std::max(o_.retry_delay, kLongestDelay);
+  // By hand: pow would have libm loaded at every start.
+  const auto longest = static_cast<double>(kLongestDelay.count());
+  auto delay = static_cast<double>(o_.retry_delay.count());
+  for (int i = 1; i < attempt && o_.backoff != 1 && delay >= 1 && delay < longest; ++i)
+    delay *= o_.backoff;
+  if (!(delay < longest)) return std::max(o_.retry_delay, kLongestDelay);
   return Duration(static_cast<Duration::rep>(delay));
 }
 

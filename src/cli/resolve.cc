@@ -50,9 +50,17 @@ void collect_files(OptionSet& options, std::string_view noun, const Sources& sou
 
 void collect_environment(OptionSet& options, std::string_view noun, const Sources& sources,
                          std::vector<SourcedValues>& out) {
-  if (sources.environment.own().empty()) return;
+  const auto& own = sources.environment.own();
+  if (own.empty()) return;
+  const size_t around = variable_name(noun, "").size();
   for (auto& option : options.all()) {
     if (!option.from_environment || option.long_name.empty()) continue;
+    // Most can be told from all there are by their length, without spelling them.
+    const size_t length = around + option.long_name.size();
+    const bool possible = std::any_of(own.begin(), own.end(), [&](const auto& variable) {
+      return variable.name.size() == length;
+    });
+    if (!possible) continue;
     const auto name = variable_name(noun, option.long_name);
     if (is_for_children(name)) continue;
     if (const auto value = sources.environment.get(name)) {

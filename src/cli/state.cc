@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <iterator>
 #include <memory>
 
 #include "base/error.h"
@@ -25,13 +26,22 @@ struct GetOptions {
 
 Task<int> get_all(Context& context, const GetOptions& o) {
   const Keys keys(context.config().key_namespace);
-  Task<std::vector<StateValue>> listing =
+  Task<std::vector<ListedValue>> listing =
       list_values(context.scripts(), keys, o.all, true, context.patience());
-  const std::vector<StateValue> values = co_await listing;
+  std::vector<ListedValue> values = co_await listing;
   std::vector<Record> records;
-  for (const StateValue& value : values) {
+  for (ListedValue& value : values) {
     if (context.json()) {
-      records.push_back(describe_value(value, true));
+      StateValue whole;
+      whole.name = std::move(value.name);
+      whole.present = true;
+      whole.bytes = std::move(value.bytes);
+      whole.version = std::to_string(value.version);
+      whole.at = value.at;
+      whole.left = value.left;
+      whole.writer.host = std::move(value.host);
+      whole.writer.pid = value.pid;
+      records.push_back(describe_value(whole, true));
     } else {
       Record record;
       records.push_back(record.add("key", value.name).add("value", value.bytes));
@@ -93,6 +103,31 @@ Verb get_verb() {
   return verb;
 }
 
+/// As describe_value has them, without the bytes.
+output::Sheet sheet_of(const std::vector<ListedValue>& values) {
+  output::Sheet sheet;
+  sheet.columns = {"key", "version", "time", "writer", "ttl_ms"};
+  sheet.rows = values.size();
+  sheet.fill = [&values, writer = std::string()](size_t row, output::Cells& cells) mutable {
+    const ListedValue& value = values[row];
+    cells.text(value.name);
+    cells.number(value.version);
+    if (value.at == Millis(0))
+      cells.null();
+    else
+      cells.time(value.at);
+    writer.clear();
+    if (!value.host.empty())
+      fmt::format_to(std::back_inserter(writer), "{}:{}", value.host, value.pid);
+    cells.text(writer);
+    if (value.left)
+      cells.number(value.left->count());
+    else
+      cells.null();
+  };
+  return sheet;
+}
+
 Verb list_verb() {
   auto prefix = std::make_shared<std::string>();
   Verb verb;
@@ -105,13 +140,10 @@ Verb list_verb() {
   };
   batchable(verb, [prefix](Context& context) -> Task<int> {
     const Keys keys(context.config().key_namespace);
-    Task<std::vector<StateValue>> listing =
+    Task<std::vector<ListedValue>> listing =
         list_values(context.scripts(), keys, *prefix, false, context.patience());
-    const std::vector<StateValue> values = co_await listing;
-    std::vector<Record> records;
-    records.reserve(values.size());
-    for (const StateValue& value : values) records.push_back(describe_value(value, false));
-    context.printer().print(records);
+    const std::vector<ListedValue> values = co_await listing;
+    context.printer().print(sheet_of(values));
     co_return to_int(ExitCode::ok);
   });
   verb.several_steps = [] { return true; };

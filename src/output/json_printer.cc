@@ -1,3 +1,7 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "output/printers.h"
@@ -155,11 +159,80 @@ std::string text_of(const Json& j) {
   return j.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+/// Appends a string; what is plain needs no look at each character's form.
+void append_json(std::string& out, std::string_view text) {
+  const bool as_it_is = std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+  });
+  if (!as_it_is) {
+    out += text_of(Json(text));
+    return;
+  }
+  out += '"';
+  out += text;
+  out += '"';
+}
+
+/// A sheet's cells in objects.
+class JsonCells final : public Cells {
+ public:
+  JsonCells(std::string& out, const std::vector<const char*>& columns) : out_(out) {
+    for (const char* column : columns) {
+      std::string& key = keys_.emplace_back(keys_.empty() ? "{" : ",");
+      append_json(key, column);
+      key += ':';
+    }
+  }
+  void text(std::string_view text) override {
+    begin();
+    append_json(out_, text);
+    end();
+  }
+  void number(long long number) override {
+    begin();
+    fmt::format_to(std::back_inserter(out_), "{}", number);
+    end();
+  }
+  void null() override {
+    begin();
+    out_ += "null";
+    end();
+  }
+  void time(Millis since_epoch) override {
+    begin();
+    out_ += '"';
+    append_rfc3339(out_, since_epoch);
+    out_ += '"';
+    end();
+  }
+
+ private:
+  void begin() { out_ += keys_[column_]; }
+  void end() {
+    if (++column_ < keys_.size()) return;
+    column_ = 0;
+    out_ += '}';
+  }
+  std::string& out_;
+  std::vector<std::string> keys_;
+  size_t column_ = 0;
+};
+
 class JsonPrinter : public Printer {
  public:
   explicit JsonPrinter(Sink sink) : sink_(std::move(sink)) {}
   void print(const Record& record) override { write(to_json(record)); }
   void print(const std::vector<Record>& records) override { write_array(records); }
+  void print(const Sheet& sheet) override {
+    std::string out = "[";
+    JsonCells cells(out, sheet.columns);
+    for (size_t row = 0; row < sheet.rows; ++row) {
+      if (row > 0) out += ',';
+      sheet.fill(row, cells);
+      if (!sink_) write_full(out);
+    }
+    write_line(out += "]\n");
+  }
   void print(const LockView& lock) override { write(to_json(lock)); }
   void print(const std::vector<Thing>& things) override { write_array(things); }
   void print(const ThingChange& change) override { write(to_json(change)); }
@@ -187,8 +260,8 @@ class JsonPrinter : public Printer {
     for (const auto& item : items) j.push_back(to_json(item));
     write(j);
   }
-  void write(const Json& j) {
-    const std::string line = text_of(j) + "\n";
+  void write(const Json& j) { write_line(text_of(j) + "\n"); }
+  void write_line(const std::string& line) {
     if (sink_)
       sink_(line);
     else

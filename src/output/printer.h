@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "output/record.h"
@@ -56,6 +57,25 @@ struct ThingChange {
   primitives::Thing thing;
 };
 
+/// Takes the cells of one row, in the order of the columns.
+class Cells {
+ public:
+  virtual ~Cells() = default;
+  virtual void text(std::string_view text) = 0;
+  virtual void number(long long number) = 0;
+  virtual void null() = 0;
+  /// RFC 3339 in UTC, with milliseconds.
+  virtual void time(Millis since_epoch) = 0;
+};
+
+/// Many rows of the same shape. A vector of records says the same at a hundred times the cost: of
+/// these nothing is kept but what is printed.
+struct Sheet {
+  std::vector<const char*> columns;  ///< named as the fields of a Record
+  size_t rows = 0;
+  std::function<void(size_t row, Cells& cells)> fill;
+};
+
 /// Writes results to stdout, one overload a kind of result. Nothing but results goes through here;
 /// what others wrote (names, hosts, commands) is escaped in table and plain form.
 class Printer {
@@ -64,6 +84,7 @@ class Printer {
   virtual void print(const Record& record) = 0;
   /// Several of the same shape: a table, or JSON as one array.
   virtual void print(const std::vector<Record>& records) = 0;
+  virtual void print(const Sheet& sheet) = 0;
   virtual void print(const primitives::LockView& lock) = 0;
   virtual void print(const std::vector<primitives::Thing>& things) = 0;
   /// One line of a stream.

@@ -14,5 +14,7 @@ std::string json_text(const Record& record);
 
 /// Writes to stdout through stdio; that it arrived is checked once, when the program ends.
 void write_out(const std::string& text);
+/// Writes and empties `text` once there is enough of it for a write of its own.
+void write_full(std::string& text);
 
 }  // namespace dcoord::output

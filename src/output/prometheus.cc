@@ -12,7 +12,8 @@ namespace {
 /// Whole numbers as such: a fencing token or a count must not lose its last digits.
 std::string number(double value) {
   if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
-  const bool whole = std::nearbyint(value) == value && std::fabs(value) < 9e15;
+  const bool whole =
+      std::fabs(value) < 9e15 && static_cast<double>(static_cast<long long>(value)) == value;
   return whole ? fmt::format("{:.0f}", value) : fmt::format("{:.9g}", value);
 }
 

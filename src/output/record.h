@@ -11,6 +11,7 @@ namespace dcoord::output {
 
 /// A moment as RFC 3339 in UTC, with milliseconds.
 std::string rfc3339(Millis since_epoch);
+void append_rfc3339(std::string& out, Millis since_epoch);
 
 /// A small result as named values in order: what a verb without a form of its own answers. Names
 /// are JSON keys (lower case, words joined by _, times in _ms).

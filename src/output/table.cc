@@ -52,6 +52,11 @@ std::string cut(std::string_view line, int width) {
   return std::string(line.substr(0, line.size() - rest.size())) + "…";
 }
 
+/// Such as is printed as it is, a column a byte.
+bool is_plain_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
 }  // namespace
 
 int display_width(std::string_view text) {
@@ -60,33 +65,59 @@ int display_width(std::string_view text) {
   return width;
 }
 
+void append_printable(std::string& out, std::string_view text) {
+  if (is_plain_ascii(text))
+    out += text;
+  else
+    out += log::printable(text);
+}
+
 void Table::add(const std::vector<std::string>& row) {
-  std::vector<std::string> escaped;
-  escaped.reserve(row.size());
-  for (const auto& cell : row) escaped.push_back(log::printable(cell));
-  rows_.push_back(std::move(escaped));
+  for (const auto& cell : row) add_cell(cell);
+  for (size_t i = row.size(); i < headers_.size(); ++i) add_cell("");
+}
+
+void Table::add_cell(std::string_view text) {
+  const size_t start = text_.size(), column = cells_.size() % headers_.size();
+  int width = static_cast<int>(text.size());
+  if (is_plain_ascii(text)) {
+    text_ += text;
+  } else {
+    text_ += log::printable(text);
+    width = display_width(std::string_view(text_).substr(start));
+  }
+  cells_.push_back({text_.size(), width});
+  widths_[column] = std::max(widths_[column], width);
 }
 
 std::string Table::text(bool with_headers, int width) const {
-  std::vector<int> widths(headers_.size(), 0);
-  const auto measure = [&](const std::vector<std::string>& row) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
-  };
-  if (with_headers) measure(headers_);
-  for (const auto& row : rows_) measure(row);
+  std::vector<int> widths = widths_;
   std::string out;
-  const auto write = [&](const std::vector<std::string>& row) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      line += row[i];
-      if (i + 1 < row.size())
-        line.append(static_cast<size_t>(widths[i] - display_width(row[i]) + 2), ' ');
+  size_t column = 0, line_start = 0;
+  const auto write = [&](std::string_view cell, int cell_width) {
+    out += cell;
+    if (++column < headers_.size()) {
+      out.append(static_cast<size_t>(widths[column - 1] - cell_width + 2), ' ');
+      return;
     }
-    line.erase(line.find_last_not_of(' ') + 1);
-    out += (width > 0 ? cut(line, width) : line) + "\n";
+    while (out.size() > line_start && out.back() == ' ') out.pop_back();
+    const std::string_view line = std::string_view(out).substr(line_start);
+    if (width > 0 && display_width(line) > width)
+      out.replace(line_start, line.size(), cut(line, width));
+    out += '\n';
+    column = 0;
+    line_start = out.size();
   };
-  if (with_headers) write(headers_);
-  for (const auto& row : rows_) write(row);
+  if (with_headers) {
+    for (size_t i = 0; i < headers_.size(); ++i)
+      widths[i] = std::max(widths[i], display_width(headers_[i]));
+    for (const auto& header : headers_) write(header, display_width(header));
+  }
+  size_t start = 0;
+  for (const Cell& cell : cells_) {
+    write(std::string_view(text_).substr(start, cell.end - start), cell.width);
+    start = cell.end;
+  }
   return out;
 }
 

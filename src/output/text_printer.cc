@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <iterator>
+#include <utility>
 
 #include "base/duration.h"
 #include "base/log.h"
@@ -107,6 +109,64 @@ std::vector<std::string> row_of(const Thing& thing) {
           view.fence > 0 ? std::to_string(view.fence) : "-"};
 }
 
+/// A sheet's cells in a table.
+class TableCells final : public Cells {
+ public:
+  TableCells(Table& table, const std::vector<const char*>& columns) : table_(table) {
+    for (const char* column : columns)
+      durations_.push_back(std::string_view(column).ends_with(kMillis));
+  }
+  void text(std::string_view text) override { add(text); }
+  void number(long long number) override {
+    if (durations_[column_])
+      add(number < 0 ? fmt::format("{}ms", number) : format_age(Millis(number)));
+    else
+      add({buffer_.data(),
+           static_cast<size_t>(fmt::format_to(buffer_.data(), "{}", number) - buffer_.data())});
+  }
+  void null() override { add("-"); }
+  void time(Millis since_epoch) override {
+    text_.clear();
+    append_rfc3339(text_, since_epoch);
+    add(text_);
+  }
+
+ private:
+  void add(std::string_view text) {
+    table_.add_cell(text);
+    if (++column_ == durations_.size()) column_ = 0;
+  }
+  Table& table_;
+  std::vector<bool> durations_;  // which columns are
+  size_t column_ = 0;
+  std::array<char, 24> buffer_;
+  std::string text_;
+};
+
+/// A sheet's cells in lines, with tabs between them.
+class PlainCells final : public Cells {
+ public:
+  explicit PlainCells(std::string& out) : out_(out) {}
+  void text(std::string_view text) override { append_printable(next(), text); }
+  void number(long long number) override {
+    fmt::format_to(std::back_inserter(next()), "{}", number);
+  }
+  void null() override { next() += '-'; }
+  void time(Millis since_epoch) override { append_rfc3339(next(), since_epoch); }
+  void end_line() {
+    out_ += '\n';
+    first_ = true;
+  }
+
+ private:
+  std::string& next() {
+    if (!std::exchange(first_, false)) out_ += '\t';
+    return out_;
+  }
+  std::string& out_;
+  bool first_ = true;
+};
+
 class TextPrinter : public Printer {
  public:
   explicit TextPrinter(const Style& style) : style_(style) {}
@@ -138,6 +198,26 @@ class TextPrinter : public Printer {
       rows.push_back(std::move(row));
     }
     write_rows(std::move(headers), rows);
+  }
+
+  void print(const Sheet& sheet) override {
+    if (sheet.rows == 0) return;
+    if (plain()) {
+      std::string out;
+      PlainCells cells(out);
+      for (size_t row = 0; row < sheet.rows; ++row) {
+        sheet.fill(row, cells);
+        cells.end_line();
+        write_full(out);
+      }
+      return write_out(out);
+    }
+    std::vector<std::string> headers;
+    for (const char* column : sheet.columns) headers.push_back(title_of(column));
+    Table table(std::move(headers));
+    TableCells cells(table, sheet.columns);
+    for (size_t row = 0; row < sheet.rows; ++row) sheet.fill(row, cells);
+    write_out(table.text(style_.headers, style_.width));
   }
 
   void print(const LockView& lock) override {
@@ -282,6 +362,13 @@ class TextPrinter : public Printer {
 
 std::unique_ptr<Printer> make_text_printer(const Style& style) {
   return std::make_unique<TextPrinter>(style);
+}
+
+void write_full(std::string& text) {
+  constexpr size_t kFull = size_t{64} << 10;
+  if (text.size() < kFull) return;
+  write_out(text);
+  text.clear();
 }
 
 void write_out(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }

@@ -119,6 +119,20 @@ Holder decode_holder(std::string_view text) {
   return h;
 }
 
+HolderProcess process_of(std::string_view text) {
+  const auto next = [&] {
+    const size_t end = std::min(text.find(kFieldSeparator), text.size());
+    const std::string_view field = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    return field;
+  };
+  next();  // the owner
+  HolderProcess process;
+  process.host = next();
+  process.pid = to_number<long>(next());
+  return process;
+}
+
 Holder this_process(std::string owner, std::string command, std::string label) {
   Holder h;
   h.owner = std::move(owner);

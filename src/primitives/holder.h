@@ -32,6 +32,13 @@ std::string encode(const Holder& holder);
 /// Reads what encode wrote; what is missing stays empty.
 Holder decode_holder(std::string_view text);
 
+/// Of what encode wrote no more than where that process is; the host lies in `text`.
+struct HolderProcess {
+  std::string_view host;
+  long pid = 0;
+};
+HolderProcess process_of(std::string_view text);
+
 /// How much of a token `within` has, and is enough to name a hold.
 inline constexpr size_t kTokenStart = 12;
 

@@ -33,27 +33,6 @@ StateValue decode_value(std::string name, const Reply& r) {
   return value;
 }
 
-/// Calls of state/list for names in the order of their buckets: those of a bucket share a slot.
-/// Fifty a call hold the server for less than a millisecond; bytes may be many, so they come one by
-/// one.
-std::vector<redis::Call> looks_at(const std::vector<std::string>& names, const Keys& keys,
-                                  bool bytes) {
-  const size_t most = bytes ? 1 : 50;
-  std::vector<redis::Call> calls;
-  std::string bucket;
-  for (const std::string& name : names) {
-    std::string at = keys.index_of(name, "state");
-    if (calls.empty() || bucket != at || calls.back().keys.size() == most) {
-      redis::Call& call = calls.emplace_back();
-      call.script = &scripts::state_list;
-      call.args = {bytes ? "v" : ""};
-      bucket = std::move(at);
-    }
-    calls.back().keys.push_back(keys.state(name));
-  }
-  return calls;
-}
-
 StateAnswer decode_written(const redis::Script& script, const Reply& r) {
   using Why = StateRefused::Why;
   const std::string_view word = r.word();
@@ -173,46 +152,6 @@ Task<std::optional<StateValue>> State::next(std::string known, std::string token
     co_await wait_for_look(loop_, scripts_, mailbox, look);
     patience = {std::max(until, add(loop_.now(), answer_time)), kNever};
   }
-}
-
-Task<std::vector<StateValue>> list_values(redis::ScriptRunner& runner, const Keys& keys,
-                                          std::string prefix, bool bytes, Patience patience) {
-  std::string kind = "state";
-  std::function<bool(const std::string&)> wanted = [&](const std::string& name) {
-    return name.starts_with(prefix);
-  };
-  const std::vector<std::string> names = co_await list_names(runner, keys, kind, patience, wanted);
-  const std::vector<redis::Call> calls = looks_at(names, keys, bytes);
-  std::vector<StateValue> values;
-  values.reserve(names.size());
-  std::vector<std::string> absent;
-  auto name = names.begin();
-  constexpr size_t kAtOnce = 100;  // replies that are many times as large as what is kept of them
-  for (size_t from = 0; from < calls.size(); from += kAtOnce) {
-    const auto first = calls.begin() + static_cast<std::ptrdiff_t>(from);
-    const auto last =
-        calls.begin() + static_cast<std::ptrdiff_t>(std::min(from + kAtOnce, calls.size()));
-    std::vector<redis::Call> some(first, last);
-    const std::vector<Answer> answers = co_await runner.run_all(std::move(some), patience);
-    for (const Answer& answer : answers) {
-      if (answer.reply.is_error()) throw internal_error("state: " + answer.reply.text());
-      for (size_t i = 1; i < answer.reply.size(); ++i, ++name) {
-        StateValue value = decode_value(*name, answer.reply.at(i));
-        if (value.present)
-          values.push_back(std::move(value));
-        else
-          absent.push_back(*name);
-      }
-    }
-  }
-  std::function<std::string(const std::string&)> key_of = [&](const std::string& gone) {
-    return keys.state(gone);
-  };
-  co_await prune_index(runner, keys, std::move(kind), std::move(absent), std::move(key_of),
-                       patience);
-  std::sort(values.begin(), values.end(),
-            [](const StateValue& one, const StateValue& other) { return one.name < other.name; });
-  co_return values;
 }
 
 }  // namespace dcoord::primitives

@@ -103,9 +103,21 @@ class State {
   std::string name_;
 };
 
-/// All values whose names begin with `prefix`, in the order of their names; `bytes` only if asked
-/// for.
-Task<std::vector<StateValue>> list_values(redis::ScriptRunner& runner, const Keys& keys,
-                                          std::string prefix, bool bytes, redis::Patience patience);
+/// A value of many: what a list shows of it, and no more.
+struct ListedValue {
+  std::string name;
+  std::string bytes;
+  long long version = 0;
+  Millis at{};                 ///< of the last change, wall clock of the server
+  std::optional<Millis> left;  ///< until it expires
+  std::string host;            ///< of the last change
+  long pid = 0;
+};
+
+/// All values that there are whose names begin with `prefix`, in the order of their names; `bytes`
+/// only if asked for.
+Task<std::vector<ListedValue>> list_values(redis::ScriptRunner& runner, const Keys& keys,
+                                           std::string prefix, bool bytes,
+                                           redis::Patience patience);
 
 }  // namespace dcoord::primitives

@@ -38,7 +38,8 @@ END
 @test "what waits or runs a command is refused with its line, before anything is sent" {
   local line
   for line in 'lock run x -- true' 'queue pop q' 'state watch a' 'lock acquire x -w 5s' 'state set k -' 'nonsense a' \
-    'event subscribe t' 'state set k "open' 'state set k $HOME' 'state set a b | cat' 'batch' 'local stop'; do
+    'event subscribe t' 'locks list --watch' 'job run a --run 1 -- true' 'job wait a --run 1' 'breaker run x -- true' \
+    'elect run x -- true' 'state set k "open' 'state set k $HOME' 'state set a b | cat' 'batch' 'local stop'; do
     printf 'state set a 1\n\n%s\n' "$line" >"$BATS_TEST_TMPDIR/b"
     run_split dcoord batch "$BATS_TEST_TMPDIR/b"
     expect_code 64 || explain "$line"
@@ -51,6 +52,30 @@ END
     grep -q "line 3: " "$BATS_TEST_TMPDIR/o"
   done
   [[ $(redis DBSIZE) == 0 ]]
+}
+
+@test "jobs, breakers, and what there is of every noun" {
+  printf '%s\n' 'job mark build succeeded --run 7' 'job show build --run 7' 'job list --run 7' 'job list' 'job graph --run 7' \
+    'job reset build --run 7' 'job show build --run 7' 'breaker allow api' 'breaker record api failure' 'breaker status api' \
+    'breaker trip api' 'breaker list' 'breaker reset api' 'breaker hold-open api 1h' 'breaker hold-open api soon' \
+    'queue push q x y' 'queue peek q' 'queue list' 'lock acquire m -t 10m' 'elect list' 'locks list' \
+    'locks list --stale --held' 'breaker status api' >"$BATS_TEST_TMPDIR/b"
+  run_split dcoord batch "$BATS_TEST_TMPDIR/b"
+  expect_code 1
+  [[ $(grep -o '^{"line":[0-9]*,"code":[0-9]*' <<<"$out" | sed 's/.*://' | tr '\n' ' ') == \
+    "0 0 0 0 0 0 1 0 0 0 0 0 0 0 64 0 0 0 0 0 0 64 1 " ]] || explain "other codes"
+  expect_out_has '"line":2,"code":0,"result":{"run":"7","name":"build","state":"succeeded"'
+  expect_out_has '"line":3,"code":0,"result":[{"run":"7","name":"build"'
+  expect_out_has '"line":4,"code":0,"result":[{"run":"7","name":"build"'
+  expect_out_has '"line":5,"code":0,"result":{"run":"7"'
+  expect_out_has '"line":8,"code":0,"result":{"name":"api","permit":"'
+  expect_out_has '"line":9,"code":0,"result":{"name":"api","counted":true'
+  expect_out_has '"line":12,"code":0,"result":[{"name":"api","state":"open"'
+  expect_out_has '"line":17,"code":0,"result":[{"id":'
+  expect_out_has '"line":18,"code":0,"result":[{"name":"q","ready":2'
+  expect_out_has '"line":20,"code":0,"result":[]'
+  expect_out_has '"line":21,"code":0,"result":[{"kind":"breaker","name":"api"'
+  expect_out_has '"kind":"lock","name":"m"'
 }
 
 @test "order holds, whatever the sizes and whether scripts are loaded or not" {

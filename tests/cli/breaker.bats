@@ -265,16 +265,22 @@ dcoord: hint: --reconfigure changes it"
   run_split "$DCOORD" breaker status api
   expect_code 1
   expect_out_has "tripped by"
+  [[ $out =~ FAILURE\ THRESHOLD\ +not\ set\ yet ]] || explain "settings are shown that nobody has made"
   [[ $out =~ NEXT\ TRY\ +[0-9]+[sm] && $out != *" MS "* ]] || explain "durations are not shown as such"
+  run_split "$DCOORD" breaker status api --json
+  expect_out_has '"failure_threshold":null,"failure_rate":null,"min_calls":null,"sampling_duration_ms":null,"recovery_timeout_ms":null,"recovery_max_ms":null,"probes":null,"min_reporters":null'
   "$DCOORD" breaker reset api
   status_is api 0
+  "$DCOORD" breaker run stored --failure-threshold 0 -- true
+  run_split "$DCOORD" breaker status stored --json
+  expect_out_has '"failure_threshold":0,"failure_rate":0,"min_calls":10,"sampling_duration_ms":300000'
   "$DCOORD" breaker hold-open api inf
   api -- true
   expect_code 75
   expect_err_has "until \`dcoord breaker reset api\`"
   "$DCOORD" breaker run b -- true
   run_split "$DCOORD" breaker list -o plain
-  [[ $(cut -f1,2 <<<"$out") == $'api\topen\nb\tclosed' ]]
+  [[ $(cut -f1,2 <<<"$out") == $'api\topen\nb\tclosed\nstored\tclosed' ]]
   run_split "$DCOORD" breaker list --json
   expect_out_has '"next_try_ms":null'
 }

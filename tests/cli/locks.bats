@@ -375,7 +375,7 @@ crosswise() {
 }
 
 @test "elect resign --break: another leads at once; the leader's command is stopped" {
-  "$DCOORD" elect run e --once -t 10m -- sleep 1000 3>&- 2>/dev/null &
+  "$DCOORD" elect run e --once -t 10m -- sleep 1000 3>&- 2>"$BATS_TEST_TMPDIR/leader" &
   HOLDER=$!
   BACKGROUND+=("$HOLDER")
   wait_until 20 dcoord elect show e
@@ -387,6 +387,9 @@ crosswise() {
   local got=0
   wait "$HOLDER" || got=$?
   [[ $got == 79 ]]
+  run_split dcoord locks why e
+  grep -q "lost election 'e': it was taken away at once by .*:[0-9]" "$BATS_TEST_TMPDIR/leader" ||
+    explain "the leader says $(cat "$BATS_TEST_TMPDIR/leader")"
   run_split dcoord locks why e
   expect_out_has "election 'e': free"
   expect_out_has "took it away by force"

@@ -166,6 +166,24 @@ teardown() {
   [[ $(redis DBSIZE) == 0 ]]
 }
 
+@test "list: what is in names comes out whole in every form, of many values too" {
+  dcoord state set 'a "b" \ ü' 1
+  dcoord state set zz 2 -t 1h
+  run_split dcoord state list --json
+  expect_out_has '[{"key":"a \"b\" \\ ü","version":'
+  [[ $out =~ \"time\":\"20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-9:]{8}\.[0-9]{3}Z\" ]] || explain "no time"
+  [[ $out =~ \"writer\":\"[^\"]+:[0-9]+\",\"ttl_ms\":null},\{\"key\":\"zz\" ]] || explain "no writer, or another order"
+  [[ $out =~ \"ttl_ms\":3[56][0-9]{5}\}\]$ ]] || explain "no time that is left"
+  run_split dcoord state list
+  [[ $out =~ ^KEY\ +VERSION\ +TIME\ +WRITER\ +TTL ]] || explain "other columns"
+  [[ $out =~ zz\ +[0-9]{16}\ .*\ (59m|1h)[0-9.ms]*$ ]] || explain "no duration"
+  seq 2000 | sed 's/.*/state set many\/& &/' | dcoord batch >/dev/null
+  dcoord state list many/ --json >"$BATS_TEST_TMPDIR/json"
+  [[ $(wc -l <"$BATS_TEST_TMPDIR/json") == 1 ]]
+  diff <(grep -o '"key":"[^"]*"' "$BATS_TEST_TMPDIR/json" | cut -d'"' -f4) <(seq 2000 | sed 's/^/many\//' | LC_ALL=C sort)
+  diff <(dcoord state list many/ -o plain | cut -f1) <(seq 2000 | sed 's/^/many\//' | LC_ALL=C sort)
+}
+
 @test "list and get --all: by prefix" {
   dcoord state set b/2 two
   dcoord state set b/1 one
