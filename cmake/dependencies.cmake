@@ -34,9 +34,9 @@ add_library(dcoord_link INTERFACE)
 add_library(dcoord::link ALIAS dcoord_link)
 if(NOT DCOORD_SANITIZE)
   target_link_options(dcoord_link INTERFACE -static-libstdc++ -static-libgcc)
-  if(NOT APPLE)
-    # The C++ runtime mentions libm here and there; taken from the archive, what is not used is dropped. By its file's name:
-    # g++ takes an -lm to the end of the line, behind its own -Bdynamic.
+  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT APPLE)
+    # The C++ runtime mentions libm here and there; taken from the archive, what is not used is dropped, which of optimized
+    # code is everything. By its file's name: g++ takes an -lm to the end of the line, behind its own -Bdynamic.
     target_link_libraries(dcoord_link INTERFACE -Wl,--push-state,-Bstatic -lstdc++ -l:libm.a -Wl,--pop-state)
   endif()
 endif()
