@@ -196,6 +196,7 @@ Task<void> QueueWorker::work(QueuePlace& place, QueueItem item, TimePoint valid_
 
 Task<void> QueueWorker::settle(QueueItem item, ItemEnd end) {
   using What = ItemEnd::What;
+  const std::string id = item.id, survivors = end.survivors;
   if (end.what == What::done) {
     ++tally_.done;
     done_.push_back(item.receipt);
@@ -217,10 +218,10 @@ Task<void> QueueWorker::settle(QueueItem item, ItemEnd end) {
     Task<void> giving = give_back(item.receipt, Fate::untried, Duration::zero(), {});
     co_await giving;
   }
-  if (!end.survivors.empty()) {
-    stop_for(Error(ExitCode::lost, "survivors",
-                   fmt::format("not all of the command for item {} could be stopped: {}", item.id,
-                               end.survivors)));
+  if (!survivors.empty()) {
+    stop_for(Error(
+        ExitCode::lost, "survivors",
+        fmt::format("not all of the command for item {} could be stopped: {}", id, survivors)));
   }
 }
 
@@ -314,7 +315,8 @@ Task<void> QueueWorker::watch_signals() {
 Task<void> QueueWorker::show_progress() {
   const bool wanted =
       log::settings().rewrite && context_.config().progress == Config::Progress::automatic;
-  while (wanted) {
+  if (!wanted) co_return;
+  for (;;) {
     co_await context_.loop().sleep(1s);
     std::optional<QueueView> view;
     try {

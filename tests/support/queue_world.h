@@ -11,6 +11,7 @@
 #include "primitives/queue.h"
 #include "redis/session.h"
 #include "support/server.h"
+#include "support/server_clock.h"
 
 namespace dcoord::testing {
 
@@ -18,7 +19,11 @@ namespace dcoord::testing {
 class QueueWorld {
  public:
   explicit QueueWorld(const std::string& program, std::vector<std::string> config = {})
-      : server(ServerSettings{.program = program, .config = std::move(config)}),
+      : QueueWorld(ServerSettings{.program = program, .config = std::move(config)}) {}
+  QueueWorld(const std::string& program, const ServerClock& time)
+      : QueueWorld(ServerSettings{.program = program, .variables = time.variables()}) {}
+  explicit QueueWorld(ServerSettings settings)
+      : server(std::move(settings)),
         scripts(redis::make_session(loop, redis::parse_url(server.url(), "test"), {})),
         queue(loop, *scripts, keys, "job") {}
 
