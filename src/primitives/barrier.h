@@ -107,7 +107,7 @@ struct BarrierView {
 /// ScriptRunner::run throws.
 class Barrier {
  public:
-  Barrier(Loop& loop, redis::ScriptRunner& scripts, const Keys& keys, std::string name);
+  Barrier(Loop& loop, redis::ScriptRunner& runner, const Keys& keys, std::string name);
 
   /// Arrives or looks again. `known` is the generation that the last BarrierWaiting told, or 0.
   Task<BarrierAnswer> ask(BarrierRequest request, long long known, redis::Patience patience);
@@ -145,7 +145,7 @@ class Barrier {
 };
 
 /// All barriers of the namespace, in the order of their names, each with up to `members` parties.
-Task<std::vector<BarrierView>> list_barriers(redis::ScriptRunner& scripts, const Keys& keys,
+Task<std::vector<BarrierView>> list_barriers(redis::ScriptRunner& runner, const Keys& keys,
                                              int members, redis::Patience patience);
 
 }  // namespace dcoord::primitives

@@ -90,7 +90,7 @@ struct BreakerRecorded {
 /// ScriptRunner::run throws.
 class Breaker {
  public:
-  Breaker(redis::ScriptRunner& scripts, const Keys& keys, std::string name);
+  Breaker(redis::ScriptRunner& runner, const Keys& keys, std::string name);
 
   /// Asks whether a call may be made; `lease` is how long a probe has its permit. Asked again with
   /// the same token, it is the same permit.
@@ -125,7 +125,7 @@ class Breaker {
 };
 
 /// All breakers, in the order of their names, without their reporters.
-Task<std::vector<BreakerView>> list_breakers(redis::ScriptRunner& scripts, const Keys& keys,
+Task<std::vector<BreakerView>> list_breakers(redis::ScriptRunner& runner, const Keys& keys,
                                              redis::Patience patience);
 
 /// "closed", "open" or "half-open".

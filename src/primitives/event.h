@@ -119,21 +119,21 @@ struct ReadRequest {
 };
 /// Reads topics in one pipeline, answers in the same order. Fewer events than asked for come when
 /// they are large; none: there is none.
-Task<std::vector<ReadAnswer>> read_topics(redis::ScriptRunner& scripts, const Keys& keys,
+Task<std::vector<ReadAnswer>> read_topics(redis::ScriptRunner& runner, const Keys& keys,
                                           std::vector<ReadRequest> requests,
                                           redis::Patience patience);
 
 /// Where to begin reading topics, in one pipeline: "start" (all that is kept), "now", "back N"
 /// (what is N ms old), "at N" (what came since that moment, ms), or an id.
-Task<std::vector<EventId>> begin_topics(redis::ScriptRunner& scripts, const Keys& keys,
+Task<std::vector<EventId>> begin_topics(redis::ScriptRunner& runner, const Keys& keys,
                                         std::vector<std::string> topics, std::string since,
                                         redis::Patience patience);
 
 /// Those with events, in the order of their names.
-Task<std::vector<TopicView>> list_topics(redis::ScriptRunner& scripts, const Keys& keys,
+Task<std::vector<TopicView>> list_topics(redis::ScriptRunner& runner, const Keys& keys,
                                          redis::Patience patience);
 /// Their names, from the indexes alone.
-Task<std::vector<std::string>> topic_names(redis::ScriptRunner& scripts, const Keys& keys,
+Task<std::vector<std::string>> topic_names(redis::ScriptRunner& runner, const Keys& keys,
                                            redis::Patience patience);
 
 }  // namespace dcoord::primitives

@@ -106,14 +106,14 @@ class TopicGroup {
 };
 
 /// Takes nothing, but tells (EventsReady) which of the groups have something to take: one pipeline.
-Task<std::vector<EventTakeAnswer>> look_at_groups(redis::ScriptRunner& scripts, const Keys& keys,
+Task<std::vector<EventTakeAnswer>> look_at_groups(redis::ScriptRunner& runner, const Keys& keys,
                                                   std::vector<std::string> topics,
                                                   std::string group, EventTake request,
                                                   redis::Patience patience);
 
 /// When a group that follows a pattern began, ms since the epoch; the first to ask decides.
 /// `since` as Topic::begin: "start", "now" or "back N".
-Task<long long> group_beginning(redis::ScriptRunner& scripts, const Keys& keys, std::string group,
+Task<long long> group_beginning(redis::ScriptRunner& runner, const Keys& keys, std::string group,
                                 std::string pattern, std::string since, redis::Patience patience);
 
 }  // namespace dcoord::primitives

@@ -152,7 +152,7 @@ class JobRun {
 };
 
 /// The names of all runs.
-Task<std::vector<std::string>> list_job_runs(redis::ScriptRunner& scripts, const Keys& keys,
+Task<std::vector<std::string>> list_job_runs(redis::ScriptRunner& runner, const Keys& keys,
                                              redis::Patience patience);
 
 /// "waiting", "running", "succeeded", "failed", "skipped", "unknown".

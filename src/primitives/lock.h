@@ -303,8 +303,7 @@ class Lock final : public LockService {
 
 /// The locks of a kind in the namespace, in the order of their names. Reads the indexes, then the
 /// locks, many a call and none that takes long; prunes names whose locks have expired.
-Task<std::vector<LockView>> list_locks(redis::ScriptRunner& scripts, const Keys& keys,
-                                       LockKind kind, LockListing listing,
-                                       redis::Patience patience);
+Task<std::vector<LockView>> list_locks(redis::ScriptRunner& runner, const Keys& keys, LockKind kind,
+                                       LockListing listing, redis::Patience patience);
 
 }  // namespace dcoord::primitives

@@ -212,7 +212,7 @@ class Queue {
 };
 
 /// All queues of the namespace that were ever pushed to, in the order of their names.
-Task<std::vector<QueueView>> list_queues(redis::ScriptRunner& scripts, const Keys& keys,
+Task<std::vector<QueueView>> list_queues(redis::ScriptRunner& runner, const Keys& keys,
                                          redis::Patience patience);
 
 }  // namespace dcoord::primitives
