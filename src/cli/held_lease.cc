@@ -18,7 +18,7 @@ Task<hold::Outcome> HeldLease::run(hold::Command command, hold::Options options)
   hold::Outcome outcome;
   if (loss_) co_return lost_outcome();
   Task<hold::Outcome> running =
-      supervisor_.run(std::move(command), std::move(options), lease_.valid_end, place_);
+      supervisor_.run(std::move(command), options, lease_.valid_end, place_);
   outcome = co_await running;
   if (!outcome.tree_ended) survivors_ = outcome.survivors;
   // The guard may have ended it before a renewal had failed for good.

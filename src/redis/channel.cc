@@ -189,7 +189,8 @@ void Channel::note_sent(Batch& batch, uint64_t start) const {
   if (whole && batch.writes) batch.may_be_done = true;
 }
 
-Task<Step> Channel::exchange(Batch& batch, Duration reply_within, TimePoint until) {
+Task<Step> Channel::exchange(Batch& batch, Duration reply_within, TimePoint until,
+                             TimePoint nudge) {
   for (size_t i = batch.first; i < batch.requests.size(); ++i) {
     Request& request = batch.requests[i];
     request.end = kNotQueued;
@@ -202,6 +203,10 @@ Task<Step> Channel::exchange(Batch& batch, Duration reply_within, TimePoint unti
   size_t next = batch.first;
   while (!batch.done()) {
     queue_requests(batch, next);
+    if (nudge != kNever && !co_await connection_.hears(nudge)) {
+      expect({Greeting::nudge}, {"TIME"});
+      nudge = kNever;
+    }
     auto received = co_await connection_.receive(std::min(until, add(loop_.now(), reply_within)));
     if (received.failure) {
       if (received.failure->kind != Failure::Kind::verification) note_sent(batch, start);
@@ -219,6 +224,11 @@ Task<Step> Channel::exchange(Batch& batch, Duration reply_within, TimePoint unti
     if (step.leave) connection_.close();
     if (!step.turned_away || !drained) note_sent(batch, start);
     co_return step;
+  }
+  while (!expected_.empty() && expected_.front().greeting == Greeting::nudge) {
+    const auto received = co_await connection_.receive(until);
+    if (received.failure) break;  // what was asked for is there
+    expected_.pop_front();
   }
   co_return Step();
 }

@@ -95,15 +95,17 @@ class Channel {
   Task<Step> prepare(bool alone, TimePoint until, std::string_view key = {});
 
   /// Sends what is left of the batch and takes the answers; each has to come within `reply_within`
-  /// of the one before.
-  Task<Step> exchange(Batch& batch, Duration reply_within, TimePoint until);
+  /// of the one before. A server that has said nothing by `nudge` is sent a word: an idle one ends
+  /// what blocks up to a tenth of a second late, unless something comes in.
+  Task<Step> exchange(Batch& batch, Duration reply_within, TimePoint until,
+                      TimePoint nudge = kNever);
 
   /// Closes the connection if it still owes replies. To be called whenever an attempt was left half
   /// way.
   void abandon();
 
  private:
-  enum class Greeting { none, auth, select, permissions, role, memory, asking, name };
+  enum class Greeting { none, auth, select, permissions, role, memory, asking, name, nudge };
   /// A reply that is to come: to a greeting, to SCRIPT LOAD, or (neither) to the batch's next
   /// request.
   struct Expected {

@@ -53,6 +53,7 @@ Step Channel::on_reply(Batch& batch, const Expected& expected, Reply reply) {
 }
 
 Step Channel::on_greeting(Greeting greeting, const Reply& reply) {
+  if (greeting == Greeting::nudge) return Step();  // any answer will do
   if (!reply.is_error()) {
     if (greeting == Greeting::permissions) on_permissions(reply);
     return greeting == Greeting::role     ? on_role(reply)

@@ -172,6 +172,19 @@ Task<Connection::Received> Connection::receive(TimePoint until) {
   co_return result;
 }
 
+Task<bool> Connection::hears(TimePoint until) {
+  while (!readable_ && !reader_.pending()) {
+    short wait_for = POLLIN;
+    send_queued(wait_for);
+    if (readable_) break;
+    const bool ready = co_await Loop::Ready(loop_, fd_.get(), wait_for, until);
+    if (!ready) co_return false;
+    // It may be the room to send more; then what comes is awaited on.
+    readable_ = (wait_for & POLLOUT) == 0;
+  }
+  co_return true;
+}
+
 /// A failure to send is not reported: the peer may have said why it closes, and what there is to
 /// read ends with the failure anyway.
 void Connection::send_queued(short& wait_for) {

@@ -67,6 +67,9 @@ class Connection {
   /// Sends what is queued and takes the next reply.
   Task<Received> receive(TimePoint until);
 
+  /// Sends what is queued; whether anything comes until then. Takes nothing, closes nothing.
+  Task<bool> hears(TimePoint until);
+
  private:
   Task<std::optional<Failure>> shake_hands(TimePoint until);
   void send_queued(short& wait_for);

@@ -15,8 +15,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// An idle server ends a blocked command this much late; the rest of a wait is a timer of our own.
-constexpr Duration kBlockEndsEarly = milliseconds(110);
+// By how much the server's timer ends before ours, at which it is sent a word: so that what blocks
+// is over by then even if the way to the server was longer for it than for that word.
+constexpr Duration kBlockEndsEarly = milliseconds(10);
 constexpr Duration kLateReply = std::chrono::seconds(1);
 constexpr Duration kLongestBlock = std::chrono::hours(1);
 constexpr Duration kShortestPause = milliseconds(50);
@@ -254,8 +255,8 @@ Task<Step> RetryingRunner::block(Channel& channel, Batch& batch, Blocking comman
   const std::vector<std::string> words = command(ms);
   request.name = words.front();
   append_command(request.wire, {words.begin(), words.end()});
-  const TimePoint at_most = add(add(now, left), kBlockEndsEarly + kLateReply);
-  co_return co_await channel.exchange(batch, kForever, at_most);
+  const TimePoint end = add(add(now, left), kBlockEndsEarly);
+  co_return co_await channel.exchange(batch, kForever, add(end, kLateReply), end);
 }
 
 Task<std::optional<std::string>> RetryingRunner::wait_message(std::string mailbox,
