@@ -23,8 +23,8 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_options(dcoord_flags INTERFACE -ffunction-sections -fdata-sections -fstack-protector-strong)
   target_compile_definitions(dcoord_flags INTERFACE _FORTIFY_SOURCE=2)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    # Both find things that are not there in std::string once it is inlined.
-    target_compile_options(dcoord_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized)
+    # They find things that are not there in std::string once it is inlined.
+    target_compile_options(dcoord_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow)
   endif()
 endif()
 
