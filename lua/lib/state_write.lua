@@ -3,31 +3,33 @@
 -- @include lib/state_call
 local ENTRY, REFUSAL = '<c32dc20', '<c32c12c20c20'
 
+-- Where the token stands in a ring of entries of that many bytes.
+local function place_in(ring, size)
+  local at = ring and string.find(ring, token, 1, true)
+  return at and at % size == 1 and at
+end
+
 -- What this request did before, if it did: its version, and the number that it made.
 local function done_before(ring)
-  for at = 1, #(ring or ''), 60 do
-    if string.sub(ring, at, at + 31) == token then
-      local _, version, number = struct.unpack(ENTRY, ring, at)
-      return version, (string.gsub(number, ' ', ''))
-    end
-  end
+  local at = place_in(ring, 60)
+  if not at then return nil end
+  local _, version, number = struct.unpack(ENTRY, ring, at)
+  return version, (string.gsub(number, ' ', ''))
 end
 
 -- What this request was refused with before, if it was: a copy that the server runs late does nothing.
 local function refused_before(ring)
-  for at = 1, #(ring or ''), 84 do
-    if string.sub(ring, at, at + 31) == token then
-      local _, word, second, third = struct.unpack(REFUSAL, ring, at)
-      return {(string.gsub(word, ' ', '')), (string.gsub(second, ' ', '')), (string.gsub(third, ' ', ''))}
-    end
-  end
+  local at = place_in(ring, 84)
+  if not at then return nil end
+  local _, word, second, third = struct.unpack(REFUSAL, ring, at)
+  return {(string.gsub(word, ' ', '')), (string.gsub(second, ' ', '')), (string.gsub(third, ' ', ''))}
 end
 
 -- Notes the refusal, in a ring of its own: those that try and fail do not push out what was done. Returns it.
 local function refuse(m, ring, reply)
   if reply.err or refused_before(ring) then return reply end
   local third = reply[1] == 'differs' and '' or reply[3] or ''
-  redis.call('HSET', state, 'f', string.sub(ring or '', -15 * 84) .. struct.pack(REFUSAL, token,
+  redis.call('HSET', state, 'f', string.sub(ring or '', -63 * 84) .. struct.pack(REFUSAL, token,
     string.format('%-12s', reply[1]), string.format('%-20s', reply[2] or ''), string.format('%-20s', third)))
   if m.present == 0 then redis.call('PEXPIREAT', state, now + DAY) end
   return reply
@@ -57,7 +59,7 @@ local function changed(m, present, deadline, fence, who, ring, number)
   if present == 1 and m.present == 0 then redis.call('ZADD', index, 'NX', now, name) end
   local entry = struct.pack(ENTRY, token, m.version, string.format('%-20s', number or ''))
   redis.call('HSET', state, 'm', struct.pack(META, LAYOUT, present, m.version, m.changes + 1, now,
-    math.max(m.fence, fence or 0), deadline, #who, who), 'r', string.sub(ring or '', -15 * 60) .. entry)
+    math.max(m.fence, fence or 0), deadline, #who, who), 'r', string.sub(ring or '', -63 * 60) .. entry)
   if present == 0 then
     redis.call('ZREM', index, name)
     redis.call('PEXPIREAT', state, now + DAY)

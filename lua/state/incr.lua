@@ -20,7 +20,7 @@
   Returns  {fenced, fence, version}  a newer fencing token has written
   Returns  {unlocked}  that token does not hold the lock
   Writes  yes
-  Retry  safe: the last 16 requests of each value are known, and the last 16 that were refused
+  Retry  safe: the last 64 requests of each value are known, and the last 64 that were refused
 ]]
 -- @include lib/state_layout
 local state, watching, calling, index, token, name = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[9]
