@@ -21,9 +21,10 @@ install(DIRECTORY "${CMAKE_SOURCE_DIR}/packaging/examples" DESTINATION "${CMAKE_
 set(CPACK_PACKAGE_VENDOR "The dcoord authors")
 set(CPACK_PACKAGE_CONTACT "The dcoord authors <dcoord@example.com>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "coordinate shell scripts, cron jobs and pipelines over Redis")
-set(CPACK_PACKAGE_DESCRIPTION "Locks, leader election, barriers, job dependencies, queues and shared values from the
-shell, for commands on any number of machines, over a Redis or Valkey server. A
-command that runs under a lock is dead before anybody else can have the lock.")
+set(CPACK_PACKAGE_DESCRIPTION "Locks, leader election, barriers, job dependencies, queues and shared
+values from the shell, for commands on any number of machines, over a Redis or
+Valkey server. A command that runs under a lock is dead before anybody else can
+have the lock.")
 set(CPACK_RESOURCE_FILE_LICENSE "${CMAKE_SOURCE_DIR}/LICENSE")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
@@ -41,6 +42,8 @@ if(EXISTS /etc/debian_version)
   execute_process(COMMAND "${GZIP_PROGRAM}" -9nf "${doc}/changelog.Debian" "${doc}/changelog" COMMAND_ERROR_IS_FATAL ANY)
   install(FILES "${doc}/copyright" "${doc}/changelog.gz" "${doc}/changelog.Debian.gz"
     DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/dcoord")
+  install(FILES "${CMAKE_SOURCE_DIR}/packaging/debian/lintian-overrides"
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/lintian/overrides" RENAME dcoord)
 else()
   install(FILES "${CMAKE_SOURCE_DIR}/LICENSE" "${CMAKE_SOURCE_DIR}/CHANGELOG.md" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 endif()
