@@ -179,7 +179,7 @@ Verb list_verb() {
     context.printer().print(records);
     co_return to_int(ExitCode::ok);
   });
-  verb.several_steps = [] { return true; };
+  verb.several_steps = always;
   return verb;
 }
 

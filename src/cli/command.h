@@ -37,6 +37,9 @@ struct Verb {
   std::function<bool()> several_steps;
 };
 
+/// For Verb::several_steps.
+inline bool always() { return true; }
+
 /// Makes a verb one that `batch` takes: sets its task, and run to it.
 void batchable(Verb& verb, std::function<Task<int>(Context&)> task);
 

@@ -135,7 +135,7 @@ Verb show_verb() {
     set.positional("TOPIC", "topic", *name, "name of the topic");
   };
   batchable(verb, [name](Context& context) { return show(context, *name); });
-  verb.several_steps = [] { return true; };
+  verb.several_steps = always;
   return verb;
 }
 
@@ -150,7 +150,7 @@ Verb list_verb() {
     set.positional("PATTERN", "topic", *pattern, "only topics that match (*, ?, [...])", false);
   };
   batchable(verb, [pattern](Context& context) { return list(context, *pattern); });
-  verb.several_steps = [] { return true; };
+  verb.several_steps = always;
   return verb;
 }
 
@@ -169,7 +169,7 @@ Verb forget_verb() {
         .from_environment = false;
   };
   batchable(verb, [o](Context& context) { return forget(context, *o); });
-  verb.several_steps = [] { return true; };
+  verb.several_steps = always;
   return verb;
 }
 

@@ -49,8 +49,6 @@ Task<std::vector<JobView>> jobs_of(Context& context, std::string run, std::strin
   co_return co_await showing;
 }
 
-bool always() { return true; }
-
 Verb show_verb() {
   struct Options {
     std::string name;

@@ -167,7 +167,7 @@ Verb locks_list_verb() {
     return Watch(context, *o).run();
   };
   verb.batch_refusal = [o] { return std::string(o->watch ? "it goes on and on" : ""); };
-  verb.several_steps = [] { return true; };
+  verb.several_steps = always;
   return verb;
 }
 

@@ -131,7 +131,7 @@ Verb queue_list_verb() {
     context.printer().print(records);
     co_return to_int(ExitCode::ok);
   });
-  verb.several_steps = [] { return true; };
+  verb.several_steps = always;
   return verb;
 }
 
@@ -155,7 +155,7 @@ Verb queue_peek_verb() {
     print_items(context, items, false);
     co_return to_int(items.empty() ? ExitCode::no : ExitCode::ok);
   });
-  verb.several_steps = [] { return true; };  // many items are several calls
+  verb.several_steps = always;  // many items are several calls
   return verb;
 }
 

@@ -146,7 +146,7 @@ Verb list_verb() {
     context.printer().print(sheet_of(values));
     co_return to_int(ExitCode::ok);
   });
-  verb.several_steps = [] { return true; };
+  verb.several_steps = always;
   return verb;
 }
 
